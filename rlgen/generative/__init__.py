@@ -1,0 +1,1 @@
+"""Generative models and the losses that train them; torch and numpy only."""
