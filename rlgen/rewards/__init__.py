@@ -1,5 +1,6 @@
 """Learned rewards: bonuses and imitation rewards on one interface (see `base`)."""
 
 from rlgen.rewards.base import LearnedReward, Transitions
+from rlgen.rewards.vime import VIME
 
-__all__ = ["LearnedReward", "Transitions"]
+__all__ = ["VIME", "LearnedReward", "Transitions"]
