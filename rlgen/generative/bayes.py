@@ -35,7 +35,7 @@ def relu_moments(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
 class BayesianMLP(nn.Module):
     """ReLU network whose weights and biases are all independent Gaussians.
 
-        q(W) = prod_ij N(W_ij; mu_ij, sigma_ij^2),   sigma = log(1 + exp(rho)),   p(W_ij) = N(0, prior_sigma^2)
+        q(W_ij) = N(mu_ij, sigma_ij^2),   sigma = log(1 + exp(rho)),   p(W_ij) = N(0, prior_sigma^2)
 
     Given its input x, a layer's pre-activation is Gaussian, and is drawn as such instead of its weights
     (local reparametrisation), with noise eps of its own for every row:
@@ -91,13 +91,18 @@ class BayesianMLP(nn.Module):
             total = total + 0.5 * (ratio - 1 - ratio.log() + mu**2 / self.prior_sigma**2).sum()
         return total
 
-    def draw_noise(self, rows: int, generator: torch.Generator, shared: bool = False) -> list[Tensor]:
-        """Standard normal noise for `forward`, one (B, J) a layer; (1, J), the same for all rows, if shared."""
+    def draw_noise(
+        self, rows: int, generator: torch.Generator, *, hidden_only: bool = False, shared: bool = False
+    ) -> list[Tensor]:
+        """Standard normal noise for `forward`, one (B, J) a layer; (1, J) for all rows if shared."""
         kind = {"dtype": self.mu[0].dtype, "device": generator.device}
-        noise = [torch.randn(1 if shared else rows, n, generator=generator, **kind) for n in self.sizes[1:]]
+        sizes = self.sizes[1:-1] if hidden_only else self.sizes[1:]
+        noise = [torch.randn(1 if shared else rows, n, generator=generator, **kind) for n in sizes]
         return [eps.to(self.mu[0].device) for eps in noise]
 
-    def layer_inputs(self, x: Tensor, noise: Sequence[Tensor] | None, variances: Sequence[Tensor]) -> list[Tensor]:
+    def layer_inputs(
+        self, x: Tensor, noise: Sequence[Tensor] | None, variances: Sequence[Tensor]
+    ) -> list[Tensor]:
         """What enters each layer: x (B, I), then the hidden activations under `noise` (None: at the mean)."""
         inputs = [x]
         for i in range(len(self.mu) - 1):
@@ -131,7 +136,7 @@ class BayesianMLP(nn.Module):
 
     @torch.no_grad()
     def gauss_newton(self, inputs: Sequence[Tensor], output_precision: Tensor) -> list[Tensor]:
-        """Diagonal of the Gauss-Newton Hessian of the negative log-likelihood, mean over rows, each (I + 1, J).
+        """Diagonal of the negative log-likelihood's Gauss-Newton Hessian, mean over rows, (I + 1, J) a layer.
 
             H_ij = E[x_i^2 g_j],   g_out = 1 / s^2,   g_hidden = 1[a > 0] (W_next^2 g_next)
 

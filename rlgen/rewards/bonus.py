@@ -41,7 +41,7 @@ class BonusSettings:
     pool_statistics: bool = False
     """Normalise inputs by the statistics of the pool instead of those of all data."""
     normalise: Literal["peak", "window"] | None = "peak"
-    """Divide the bonus by its largest past average, by its average over the last ten rollouts, or not at all."""
+    """Divide the bonus by its largest past average, its average over ten rollouts, or not at all."""
     statistic: Literal["mean", "median"] = "mean"
     """The average of a rollout's bonuses that `normalise` goes by."""
     clip: float = 10.0
@@ -252,10 +252,13 @@ class Bonus(LearnedReward):
                     "build it with the sizes of the environment's flat observation and action"
                 )
             if not torch.isfinite(part).all():
-                raise ValueError(f"{name} holds NaN or infinity: look for the step at which the environment gave it")
+                raise ValueError(
+                    f"{name} holds NaN or infinity: look for the step at which the environment gave it"
+                )
         return Transitions(*(part.to(self.updates.device, torch.float32) for part in batch))
 
     def get_extra_state(self) -> dict:
+        """What `state_dict` holds beside parameters and buffers: generator, optimiser, counters."""
         return {
             "generator": self.generator.get_state(),
             "optimizer": self.optimizer.state_dict(),
@@ -263,6 +266,7 @@ class Bonus(LearnedReward):
         }
 
     def set_extra_state(self, state: dict) -> None:
+        """Restore what `get_extra_state` gave."""
         self.generator.set_state(state["generator"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.credit = state["credit"]

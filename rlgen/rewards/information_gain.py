@@ -58,7 +58,8 @@ def realised_gain(
     in rho). The gradient by mu_ij is x_i d_j, by sigma_ij it is x_i^2 sigma_ij q_j, so that no gradient of
     a single row is ever formed. With draws s and t, averaged before squaring:
 
-        lambda^2 / (2 S^2) sum_st sum_j [ d_j^s d_j^t (x^s x^t) sigma^2 + 1/2 q_j^s q_j^t (x^s x^t)^2 sigma^4 ]_j
+        lambda^2 / (2 S^2) sum_st sum_ij  d_j^s d_j^t x_i^s x_i^t sigma_ij^2
+                                          + 1/2 q_j^s q_j^t (x_i^s x_i^t)^2 sigma_ij^4
 
     Args:
         x: (B, I) normalised inputs.

@@ -42,7 +42,9 @@ class RunningNorm(nn.Module):
         m, n = float(len(rows)), self.count
         total = n + m
         delta = rows.mean(0) - self.mean
-        self.var.copy_((n * self.var + m * rows.var(0, unbiased=False)) / total + delta**2 * (n * m / total**2))
+        self.var.copy_(
+            (n * self.var + m * rows.var(0, unbiased=False)) / total + delta**2 * (n * m / total**2)
+        )
         self.mean.add_(delta * (m / total))
         self.count.copy_(total)
 
@@ -53,5 +55,5 @@ class RunningNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D) raw -> (B, D) standardised, in the type of x."""
-        z = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
-        return z if self.clip is None else z.clamp(-self.clip, self.clip)
+        z = (x - self.mean.to(x.dtype)).div_(self.std.to(x.dtype))
+        return z if self.clip is None else z.clamp_(-self.clip, self.clip)

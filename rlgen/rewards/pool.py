@@ -26,6 +26,7 @@ class TransitionPool(nn.Module):
         self.register_buffer("rows", torch.empty(capacity, sum(self.widths)), persistent=False)
 
     def __len__(self) -> int:
+        """Transitions held."""
         return self.size
 
     def add(self, batch: Transitions) -> None:
@@ -51,9 +52,15 @@ class TransitionPool(nn.Module):
         return Transitions(obs, action, next_obs, terminated[:, 0])
 
     def get_extra_state(self) -> dict:
+        """The filled part of the ring, so that a young pool makes a small checkpoint."""
         return {"rows": self.rows[: self.size].clone(), "position": self.position}
 
     def set_extra_state(self, state: dict) -> None:
+        """Restore what `get_extra_state` gave.
+
+        Raises:
+            ValueError: The saved rows have another size.
+        """
         rows, self.position = state["rows"], state["position"]
         if len(rows) > self.capacity or rows.shape[1] != self.rows.shape[1]:
             raise ValueError(

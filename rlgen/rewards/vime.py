@@ -79,7 +79,7 @@ class VIME(Bonus):
     A Bayesian network predicts the next observation from [obs, action]. The bonus of a transition is
 
         expected:  sum_d 1/2 log(1 + v_d / s_d^2),     what its outcome will tell on average
-        realised:  1/2 lambda^2 g^T H^-1 g,            what one step on this outcome would change (the paper's)
+        realised:  1/2 lambda^2 g^T H^-1 g,            what a step on this outcome would change (the paper's)
 
     with v the variance of output d under the posterior and s the noise (`rewards/information_gain.py`),
     divided by a reference (`BonusScale`).
@@ -96,25 +96,25 @@ class VIME(Bonus):
     **paper** is the algorithm as published. Where the published code slips, it is kept if the published
     numbers hang on it, else mended:
 
-    =====================================================  ======  =============================================
-    published code                                         here    why
-    =====================================================  ======  =============================================
-    KL weight 1/5 beside a sum over 10 points, so that     kept    the posterior that earned the paper's
+    ===================================================  ======  ============================================
+    published code                                       here    why
+    ===================================================  ======  ============================================
+    KL weight 1/5 beside a sum over 10 points, so that   kept    the posterior that earned the paper's
       the data count as 50 points however many there are             results; `kl_weight=None` mends it
-    likelihood sd 5 on targets of unit variance            kept    the same; `likelihood_sd=None` fits it
-    means start from N(0, 1)                               kept    the same; `init_mu_sigma=None` mends it
-    predicts next_obs, not the change                      kept    as the paper says
-    normalises by the pool, anew at every refit            kept    without the row of zeros counted by mistake
-    one noise vector for a whole minibatch                 mended  same expectation, needless variance;
-                                                                     `shared_noise=True` brings it back
-    output layer drawn in training                         mended  its expectation is exact and cheaper
-    1/2 missing from the gain                              mended  cancels when normalised
-    divides by medians that include the batch's own        mended  the paper says previous ones, and a reward
-                                                                     may not depend on its neighbours
-    trains on pairs across episode ends; copies the gain   mended  wrong targets; the true successor is known
-      of the last step from the one before
-    raw gain clipped to 1000                               mended  the normalised one is
-    =====================================================  ======  =============================================
+    likelihood sd 5 on targets of unit variance          kept    the same; `likelihood_sd=None` fits it
+    means start from N(0, 1)                             kept    the same; `init_mu_sigma=None` mends it
+    predicts next_obs, not the change                    kept    as the paper says
+    normalises by the pool, anew at every refit          kept    without the row of zeros counted by mistake
+    one noise vector for a whole minibatch               mended  same expectation, needless variance;
+                                                                   `shared_noise=True` brings it back
+    output layer drawn in training                       mended  its expectation is exact and cheaper
+    1/2 missing from the gain                            mended  cancels when normalised
+    divides by medians that include the batch's own      mended  the paper says previous ones, and a reward
+                                                                   may not depend on its neighbours
+    trains on pairs across episode ends; copies the      mended  wrong targets; the true successor is known
+      gain of the last step from the one before
+    raw gain clipped to 1000                             mended  the normalised one is
+    ===================================================  ======  ============================================
 
     Args:
         obs_dim: Size O of an observation.
@@ -181,6 +181,7 @@ class VIME(Bonus):
 
     @torch.no_grad()
     def raw_bonus(self, batch: Transitions) -> Tensor:
+        """Information gain (B,) in nats."""
         x, noise_sd = self.inputs(batch), self.noise_var.sqrt()
         if self.bonus == "expected":
             return expected_gain(self.network, x, noise_sd)
@@ -191,6 +192,7 @@ class VIME(Bonus):
         return realised_gain(self.network, x, target, noise_sd, draws, self.settings.step_size)
 
     def absorb(self, batch: Transitions) -> None:
+        """Take fresh data into the normalisers of inputs and targets."""
         super().absorb(batch)
         rows = batch
         if self.settings.pool_statistics:
@@ -199,13 +201,14 @@ class VIME(Bonus):
         self.output_norm.update(rows.next_obs - rows.obs if self.settings.target == "delta" else rows.obs)
 
     def prepare(self, rows: Transitions) -> tuple[Tensor, ...]:
+        """Inputs (B, O + A) and targets (B, O)."""
         return self.inputs(rows), self.target(rows.obs, rows.next_obs)
 
     def step(self, *minibatch: Tensor) -> None:
         """One step on the bound, for a minibatch of inputs (B, O + A) and targets (B, O)."""
         settings, network = self.settings, self.network
-        x, y = (part.repeat(settings.draws, 1) for part in minibatch)
-        noise = network.draw_noise(len(x), self.generator, settings.shared_noise)
+        x, y = (part.repeat(settings.draws, 1) for part in minibatch) if settings.draws > 1 else minibatch
+        noise = network.draw_noise(len(x), self.generator, hidden_only=True, shared=settings.shared_noise)
         variances = self._variances()
         inputs = network.layer_inputs(x, noise, variances)
         h = inputs[-1]
@@ -240,7 +243,7 @@ class VIME(Bonus):
 
     @torch.no_grad()
     def _follow(self, inputs: list[Tensor], square: Tensor) -> None:
-        """Move the fitted noise towards the mean squared residual (O,), and the curvature to the minibatch's."""
+        """Move the noise towards the mean squared residual (O,), the curvature towards the minibatch's."""
         if self.settings.likelihood_sd is None:
             self.noise_var.lerp_(square, self._rate).clamp_min_(self.settings.noise_floor**2)
         if self.settings.sigma_update == "natural":
@@ -249,11 +252,13 @@ class VIME(Bonus):
                 average.lerp_(new, self._rate)
 
     def finish(self) -> None:
+        """Hand the widths over to the network, which holds them between refits."""
         if self.settings.sigma_update == "natural":
             self.network.set_variances(self._variances())
 
     @torch.no_grad()
     def diagnose(self, sample: Transitions) -> dict[str, float]:
+        """Adds the model's error over that of predicting no change, and of predicting the mean."""
         y = self.target(sample.obs, sample.next_obs)
         error = (self.network(self.inputs(sample)) - y).square().mean()
         still = (self.target(sample.obs, sample.obs) - y).square().mean()
@@ -264,6 +269,7 @@ class VIME(Bonus):
         }
 
     def update(self, batch: Transitions) -> dict[str, float]:
+        """Adds the posterior's width, the noise and the bound (nats a transition, higher is better)."""
         metrics = super().update(batch)
         kl = self.network.kl().item()
         width = torch.cat([var.flatten() for var in self.network.variances()]).sqrt().mean().item()
