@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,22 @@ def relu_moments(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
     below = torch.special.ndtr(alpha)
     loss = density - alpha * (1 - below)
     return mean * below + s * density, (var * (below - loss * (loss + alpha))).clamp_min(0.0)
+
+
+Gradients = list[tuple[Tensor, Tensor | None]]
+
+
+class ForwardPass(NamedTuple):
+    """A batch on its way through the network under one draw of the noise."""
+
+    inputs: list[Tensor]
+    """(B, I) of each layer."""
+    spreads: list[Tensor]
+    """(B, J) of each layer, variance of its pre-activation given its input."""
+    noise: Sequence[Tensor] | None
+    """Standard normal (B, J) of the hidden layers at least; None at the mean weights."""
+    mean: Tensor
+    """(B, J) outputs of the mean weights of the last layer."""
 
 
 class BayesianMLP(nn.Module):
@@ -100,24 +117,66 @@ class BayesianMLP(nn.Module):
         noise = [torch.randn(1 if shared else rows, n, generator=generator, **kind) for n in sizes]
         return [eps.to(self.mu[0].device) for eps in noise]
 
-    def layer_inputs(
-        self, x: Tensor, noise: Sequence[Tensor] | None, variances: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """What enters each layer: x (B, I), then the hidden activations under `noise` (None: at the mean)."""
-        inputs = [x]
-        for i in range(len(self.mu) - 1):
-            a = affine(inputs[-1], self.mu[i])
-            if noise is not None:
-                a = a + affine(inputs[-1] ** 2, variances[i]).sqrt() * noise[i]
-            inputs.append(a.relu())
-        return inputs
+    def run(self, x: Tensor, noise: Sequence[Tensor] | None, variances: Sequence[Tensor]) -> ForwardPass:
+        """Forward pass of x (B, I) under `noise` for the hidden layers (None: at the mean weights)."""
+        inputs, spreads, mean = [x], [], x
+        for i, mu in enumerate(self.mu):
+            mean = affine(inputs[i], mu)
+            spreads.append(affine(inputs[i] ** 2, variances[i]))
+            if i < len(self.mu) - 1:
+                a = mean if noise is None else mean + spreads[i].sqrt() * noise[i]
+                inputs.append(a.relu())
+        return ForwardPass(inputs, spreads, noise, mean)
 
     def forward(self, x: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Outputs (B, J) at x (B, I): of the mean weights, or of a draw if `noise` is given."""
-        variances = [] if noise is None else self.variances()
-        h = self.layer_inputs(x, noise, variances)[-1]
-        mean = affine(h, self.mu[-1])
-        return mean if noise is None else mean + affine(h**2, variances[-1]).sqrt() * noise[-1]
+        run = self.run(x, noise, self.variances())
+        return run.mean if noise is None else run.mean + run.spreads[-1].sqrt() * noise[-1]
+
+    @torch.no_grad()
+    def backward(
+        self, run: ForwardPass, variances: Sequence[Tensor], d: Tensor, q: Tensor | None
+    ) -> Gradients:
+        """Gradients of a loss of each row by every layer's pre-activation, from those of the output layer.
+
+        With d the gradient by the mean and q twice the gradient by the variance of a pre-activation, the
+        gradient by mu_ij is x_i d_j and that by sigma_ij is x_i^2 sigma_ij q_j.
+
+        Args:
+            run: The forward pass.
+            variances: The sigma^2 it was made with.
+            d: (B, J), of the output layer.
+            q: (B, J) or (1, J), of the output layer; None at the mean weights.
+
+        Returns:
+            (d, q) of each layer, first layer first.
+        """
+        gradients = [(d, q)]
+        for i in reversed(range(1, len(run.inputs))):
+            d = d @ self.mu[i][:-1].T
+            if q is not None:
+                d.addcmul_(run.inputs[i], q @ variances[i][:-1].T)
+            d.mul_(run.inputs[i] > 0)
+            q = None if run.noise is None else (d * run.noise[i - 1]).mul_(run.spreads[i - 1].rsqrt())
+            gradients.append((d, q))
+        return gradients[::-1]
+
+    @torch.no_grad()
+    def set_gradients(
+        self, run: ForwardPass, variances: Sequence[Tensor], gradients: Gradients, kl_weight: float
+    ) -> None:
+        """Set `.grad` of mu, and of rho if trained, for the rows' mean loss + kl_weight KL(q || p)."""
+        share, precision = 1 / len(run.mean), self.prior_sigma**-2
+        for i, (x, (d, q)) in enumerate(zip(run.inputs, gradients, strict=True)):
+            grad = self.mu[i] * (kl_weight * precision)
+            grad[:-1].addmm_(x.T, d, alpha=share)
+            grad[-1].add_(d.sum(0), alpha=share)
+            self.mu[i].grad = grad
+            if self.rho[i].requires_grad and q is not None:
+                q, sigma = q.expand_as(d), variances[i].sqrt()
+                slope = torch.cat([(x**2).T @ q, q.sum(0, keepdim=True)]) * share
+                slope = slope * sigma + kl_weight * (sigma * precision - 1 / sigma)
+                self.rho[i].grad = slope * self.rho[i].sigmoid()
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (B, J) of the outputs under the posterior, by propagation layer by layer.
@@ -141,7 +200,7 @@ class BayesianMLP(nn.Module):
             H_ij = E[x_i^2 g_j],   g_out = 1 / s^2,   g_hidden = 1[a > 0] (W_next^2 g_next)
 
         Args:
-            inputs: What `layer_inputs` returned for B rows.
+            inputs: Those of a `ForwardPass` of B rows.
             output_precision: (J,), 1 / s_d^2 of each output.
         """
         g, diagonals = output_precision.expand(len(inputs[0]), -1), []

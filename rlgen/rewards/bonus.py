@@ -263,13 +263,14 @@ class Bonus(LearnedReward):
             "generator": self.generator.get_state(),
             "optimizer": self.optimizer.state_dict(),
             "credit": self.credit,
+            "seed": self.seed,
         }
 
     def set_extra_state(self, state: dict) -> None:
         """Restore what `get_extra_state` gave."""
         self.generator.set_state(state["generator"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.credit = state["credit"]
+        self.credit, self.seed = state["credit"], state["seed"]
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:

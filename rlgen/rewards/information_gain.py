@@ -12,16 +12,16 @@ from rlgen.generative.bayes import BayesianMLP, affine
 
 
 class LayerDraw(NamedTuple):
-    """One layer under one draw of the noise."""
+    """One layer under one draw of the noise; d and q as in `BayesianMLP.backward`."""
 
     x: Tensor
     """(B, I) its input."""
-    var: Tensor
+    spread: Tensor
     """(B, J) variance of its pre-activation."""
     d: Tensor
-    """(B, J) gradient of the negative log-likelihood by its pre-activation."""
+    """(B, J)"""
     q: Tensor | None
-    """(B, J) the same by half the pre-activation's variance, d eps / sqrt(var); None at the mean weights."""
+    """(B, J); None at the mean weights."""
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def realised_gain(
         Houthooft et al. 2016 (arXiv 1605.09674), section 2.5.
     """
     variances = network.variances()
-    passes = [_backward(network, variances, x, target, noise_sd, noise) for noise in draws or [None]]
+    passes = [_draw(network, variances, x, target, noise_sd, noise) for noise in draws or [None]]
     gain = torch.zeros(len(x), dtype=x.dtype, device=x.device)
     for i, var in enumerate(variances):
         layers = [one[i] for one in passes]
@@ -80,7 +80,7 @@ def realised_gain(
     return gain * (0.5 * step_size**2 / len(passes) ** 2)
 
 
-def _backward(
+def _draw(
     network: BayesianMLP,
     variances: Sequence[Tensor],
     x: Tensor,
@@ -88,24 +88,17 @@ def _backward(
     noise_sd: Tensor,
     noise: Sequence[Tensor] | None,
 ) -> list[LayerDraw]:
-    """Forward and backward pass of one draw: every layer's input, variance and gradients."""
-    inputs, spreads = [x], []
-    for i, mu in enumerate(network.mu):
-        a = affine(inputs[i], mu)
-        spreads.append(affine(inputs[i] ** 2, variances[i]))
-        if noise is not None:
-            a.addcmul_(spreads[i].sqrt(), noise[i])
-        inputs.append(a.relu_() if i < len(network.mu) - 1 else a)
-    layers, d = [], (inputs.pop() - target) / noise_sd**2
-    for i in reversed(range(len(inputs))):
-        q = None if noise is None else d * noise[i] * spreads[i].rsqrt()
-        layers.append(LayerDraw(inputs[i], spreads[i], d, q))
-        if i > 0:
-            d = d @ network.mu[i][:-1].T
-            if q is not None:
-                d.addcmul_(inputs[i], q @ variances[i][:-1].T)
-            d *= inputs[i] > 0
-    return layers[::-1]
+    """Every layer under one draw, with the gradients of -log p(target | x, W)."""
+    run = network.run(x, noise, variances)
+    error, q = run.mean - target, None
+    if noise is not None:
+        error = error.addcmul_(run.spreads[-1].sqrt(), noise[-1])
+    d = error / noise_sd**2
+    if noise is not None:
+        q = d * noise[-1] * run.spreads[-1].rsqrt()
+    gradients = network.backward(run, variances, d, q)
+    parts = zip(run.inputs, run.spreads, gradients, strict=True)
+    return [LayerDraw(x, spread, *dq) for x, spread, dq in parts]
 
 
 def _merge(layers: Sequence[LayerDraw]) -> list[LayerDraw]:
@@ -122,7 +115,7 @@ def _squared_norm(layers: Sequence[LayerDraw], var: Tensor) -> Tensor:
         for t in range(s, len(layers)):
             other, weight = layers[t], 1.0 if s == t else 2.0
             product = one.x * other.x
-            spread = one.var if s == t else affine(product, var)
+            spread = one.spread if s == t else affine(product, var)
             term = one.d * other.d * spread
             if one.q is not None and other.q is not None:
                 term.addcmul_(one.q * other.q, affine(product**2, var**2), value=0.5)

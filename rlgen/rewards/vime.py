@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rlgen.generative.bayes import BayesianMLP, affine
+from rlgen.generative.bayes import BayesianMLP
 from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import Bonus, BonusSettings, override
 from rlgen.rewards.information_gain import expected_gain, realised_gain
@@ -204,27 +204,25 @@ class VIME(Bonus):
         """Inputs (B, O + A) and targets (B, O)."""
         return self.inputs(rows), self.target(rows.obs, rows.next_obs)
 
+    @torch.no_grad()
     def step(self, *minibatch: Tensor) -> None:
         """One step on the bound, for a minibatch of inputs (B, O + A) and targets (B, O)."""
         settings, network = self.settings, self.network
         x, y = (part.repeat(settings.draws, 1) for part in minibatch) if settings.draws > 1 else minibatch
         noise = network.draw_noise(len(x), self.generator, hidden_only=True, shared=settings.shared_noise)
         variances = self._variances()
-        inputs = network.layer_inputs(x, noise, variances)
-        h = inputs[-1]
-        # Squared residual, in expectation over the output layer's weights.
-        square = (y - affine(h, network.mu[-1])) ** 2 + affine(h**2, variances[-1])  # (S B, O)
-        self._follow(inputs, square.detach().mean(0))
-        nll = 0.5 * ((square / self.noise_var).mean(0) + (2 * torch.pi * self.noise_var).log()).sum()
-        if settings.sigma_update == "adam":
-            kl = network.kl()
-        else:  # the part that the means have a share in
-            kl = sum((mu**2).sum() for mu in network.mu) * (0.5 / settings.prior_sigma**2)
+        run = network.run(x, noise, variances)
+        error = run.mean - y  # (S B, O)
+        # The bound's likelihood term, in expectation over the output layer's weights.
+        square = (error**2).add_(run.spreads[-1]).mean(0)
+        self._follow(run.inputs, square)
+        precision = self.noise_var.reciprocal()
+        gradients = network.backward(run, variances, error * precision, precision[None])
         weight = 1 / self.data_count if settings.kl_weight is None else settings.kl_weight / len(minibatch[0])
-        self.optimizer.zero_grad()
-        (nll + weight * kl).backward()
+        network.set_gradients(run, variances, gradients, weight)
         self.optimizer.step()
-        self.nll.lerp_(nll.detach(), self._rate)
+        nll = 0.5 * (square * precision + (2 * torch.pi * self.noise_var).log()).sum()
+        self.nll.lerp_(nll, self._rate)
 
     @property
     def _rate(self) -> float:
