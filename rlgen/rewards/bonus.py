@@ -40,8 +40,8 @@ class BonusSettings:
     """Transitions kept for refits, first in first out."""
     pool_statistics: bool = False
     """Normalise inputs by the statistics of the pool instead of those of all data."""
-    normalise: Literal["peak", "window"] | None = "peak"
-    """Divide the bonus by its largest past average, its average over ten rollouts, or not at all."""
+    normalise: Literal["peak", "root", "window"] | None = "root"
+    """Fade as the raw bonus falls: fully, as its square root, or not; None for no scaling (`BonusScale`)."""
     statistic: Literal["mean", "median"] = "mean"
     """The average of a rollout's bonuses that `normalise` goes by."""
     clip: float = 10.0
@@ -68,13 +68,18 @@ def override(settings: S, overrides: dict[str, Any]) -> S:
 class BonusScale(nn.Module):
     """The reference by which raw bonuses are divided, from averages over stretches of `period` transitions.
 
-    "peak" is the largest average so far. It never shrinks, so that a bonus that falls as the model learns
-    stays fallen; a stretch counts each bonus up to `clip` times the reference, so that a few outliers cannot
-    silence all that follows. "window" is the mean of the last ten averages: it brings the bonus back to 1
-    however little is left to learn.
+    "peak" is the largest average so far. It never shrinks: a bonus that falls as the model learns, for VIME
+    as 1 / N after N transitions, stays fallen. A stretch counts each bonus up to `clip` times the peak, so
+    that a few outliers cannot silence all that follows.
+
+    "window" is the mean of the last ten averages: it brings the bonus back to 1 however little is left.
+
+    "root" is the geometric mean of the two: the bonus falls as the square root of what is left to learn, as
+    1 / sqrt(N), which is the rate of count-based bonuses, and slow enough for a critic to follow. Within a
+    batch all three leave the proportions as they are.
 
     Args:
-        kind: "peak", "window" or None, a reference of 1.
+        kind: "peak", "root", "window" or None, a reference of 1.
         clip: Upper bound of the normalised bonus.
         period: Transitions in a stretch.
     """
@@ -87,8 +92,8 @@ class BonusScale(nn.Module):
 
     def __init__(self, kind: str | None, clip: float, period: int = 4096) -> None:
         super().__init__()
-        if kind not in ("peak", "window", None):
-            raise ValueError(f"normalise is {kind!r}: choose 'peak', 'window' or None")
+        if kind not in ("peak", "root", "window", None):
+            raise ValueError(f"normalise is {kind!r}: choose 'peak', 'root', 'window' or None")
         self.kind, self.clip, self.period = kind, clip, period
         self.register_buffer("window", torch.zeros(10, dtype=torch.float64))
         for name in ("peak", "pending", "pending_rows"):
@@ -100,14 +105,15 @@ class BonusScale(nn.Module):
         """What a raw bonus is divided by."""
         if self.kind is None:
             return 1.0
-        if self.kind == "peak":
-            return max(self.peak.item(), 1e-20)
-        return max(self.window[: max(self.entries.item(), 1)].mean().item(), 1e-20)
+        recent = self.window[: max(int(self.entries), 1)].mean().item()
+        peak = self.peak.item()
+        reference = {"peak": peak, "root": (peak * recent) ** 0.5, "window": recent}[self.kind]
+        return max(reference, 1e-20)
 
     def observe(self, bonus: Tensor, rows: int, statistic: str = "mean") -> None:
         """Take in raw bonuses (B,) measured on a sample of `rows` fresh transitions."""
-        if self.kind == "peak" and self.entries > 0:
-            bonus = bonus.clamp_max(self.clip * self.reference)
+        if self.kind in ("peak", "root") and self.entries > 0:
+            bonus = bonus.clamp_max(self.clip * self.peak.item())
         average = bonus.double().median() if statistic == "median" else bonus.double().mean()
         self.pending += rows * average
         self.pending_rows += rows
