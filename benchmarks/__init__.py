@@ -1,0 +1,1 @@
+"""One script a question; records, statistics and figures shared by all."""

@@ -1,0 +1,112 @@
+"""Records: what is written is read, unfinished and half-written seeds are not, processes share a folder."""
+
+import json
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from benchmarks.records import Curve, origin, read_curves, read_number, write_number
+
+
+def curve(tmp_path, seed=0, method="ppo-expected", env="rlgen/SparseAnt-v0", episodes=3):
+    record = Curve("trial", env, method, seed, results=tmp_path)
+    for k in range(episodes):
+        record.append(100 * (k + 1), 0.5 * k, 1.25 * k)
+    return record
+
+
+def test_a_finished_record_is_read_back(tmp_path):
+    curve(tmp_path).finish({"n_steps": 512})
+    (read,) = read_curves("trial", tmp_path)
+    assert (read.env, read.method, read.seed) == ("SparseAnt-v0", "ppo-expected", 0)
+    assert read.path == tmp_path / "trial" / "SparseAnt-v0" / "ppo-expected" / "seed0.csv"
+    assert read.path.read_text().splitlines()[0] == "step,episode_return,wall_time_s"
+    assert np.array_equal(read.column("step"), [100, 200, 300])
+    assert np.array_equal(read.column("episode_return"), [0, 0.5, 1.0])
+    entry = json.loads((read.path.parent / "config.json").read_text())["seeds"]["0"]
+    assert entry["settings"] == {"n_steps": 512}
+    assert {"command", "commit", "versions", "hardware"} < set(entry)
+
+
+@pytest.mark.parametrize("env", ["envs:rlgen/SparseAnt-v0", "rlgen/SparseAnt-v0", "SparseAnt-v0"])
+def test_namespace_and_module_are_dropped(tmp_path, env):
+    assert curve(tmp_path, env=env).path.parts[-3] == "SparseAnt-v0"
+
+
+def test_a_saved_seed_is_not_finished(tmp_path):
+    curve(tmp_path, seed=1).finish()
+    unfinished = curve(tmp_path, seed=2)
+    unfinished.save()
+    assert not unfinished.finished()
+    assert [c.seed for c in read_curves("trial", tmp_path)] == [1]
+
+
+def test_a_config_without_its_csv_is_not_finished(tmp_path):
+    record = curve(tmp_path)
+    record.finish()
+    record.path.unlink()
+    assert not record.finished()
+
+
+def test_a_seed_without_episodes_keeps_its_header(tmp_path):
+    record = curve(tmp_path, episodes=0)
+    record.finish()
+    assert Curve("trial", "SparseAnt-v0", "ppo-expected", 0, results=tmp_path).load().rows == []
+
+
+def test_no_partial_file_is_left(tmp_path):
+    record = curve(tmp_path)
+    record.save()
+    record.append(400, 2.0, 9.0)
+    record.finish()
+    assert sorted(p.name for p in record.path.parent.iterdir()) == ["config.json", "seed0.csv"]
+    assert len(record.load().rows) == 4
+
+
+def _finish(tmp_path, seed):
+    curve(tmp_path, seed=seed).finish()
+
+
+def test_processes_that_finish_together_lose_no_seed(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_finish, args=(tmp_path, seed)) for seed in (11, 9, 10)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [c.seed for c in read_curves("trial", tmp_path)] == [9, 10, 11]
+
+
+def test_a_missing_benchmark_names_those_there_are(tmp_path):
+    curve(tmp_path).finish()
+    with pytest.raises(ValueError, match=r"no finished seed of 'tril'.*\['trial'\]"):
+        read_curves("tril", tmp_path)
+
+
+def test_wrong_columns_are_refused(tmp_path):
+    record = curve(tmp_path)
+    record.finish()
+    record.path.write_text("step,reward\n1,2\n")
+    with pytest.raises(ValueError, match="columns"):
+        read_curves("trial", tmp_path)
+
+
+@pytest.mark.parametrize("method", ["", "ppo/expected"])
+def test_a_name_that_is_no_folder_is_refused(tmp_path, method):
+    with pytest.raises(ValueError, match="cannot name a folder"):
+        curve(tmp_path, method=method)
+
+
+def test_a_number_is_read_back_with_its_origin(tmp_path):
+    path = tmp_path / "overhead" / "seed0.json"
+    write_number(path, "ppo_ratio", 1.125, "ratio", rounds=5)
+    assert read_number(path) == 1.125
+    record = json.loads(path.read_text())
+    assert (record["metric"], record["unit"], record["rounds"]) == ("ppo_ratio", "ratio", 5)
+
+
+def test_the_command_names_no_folder_of_this_machine():
+    assert origin(["/home/me/.venv/bin/python", "-m", "benchmarks.x", "--a b"])["command"] == (
+        "python -m benchmarks.x '--a b'"
+    )
