@@ -1,7 +1,7 @@
 """The records that benchmarks write and figures are drawn from.
 
     benchmarks/results/<benchmark>/<Env-v0>/<algo>-<bonus>/seed<k>.csv   one row a finished training episode
-    benchmarks/results/<benchmark>/<Env-v0>/<algo>-<bonus>/config.json   by seed: command, commit, settings ...
+    benchmarks/results/<benchmark>/<Env-v0>/<algo>-<bonus>/config.json   by seed: command, commit, settings
 
 A seed is finished when config.json lists it, which is written after its csv. Files are replaced whole: a run
 killed at any moment leaves the record before or the record after, and several processes may share a folder.

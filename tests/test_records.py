@@ -1,4 +1,4 @@
-"""Records: what is written is read, unfinished and half-written seeds are not, processes share a folder."""
+"""Records: what is written is read, unfinished seeds are not, processes share a folder; figures of records."""
 
 import json
 import multiprocessing
@@ -6,6 +6,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
+from benchmarks import plot
 from benchmarks.records import Curve, origin, read_curves, read_number, write_number
 
 
@@ -110,3 +111,39 @@ def test_the_command_names_no_folder_of_this_machine():
     assert origin(["/home/me/.venv/bin/python", "-m", "benchmarks.x", "--a b"])["command"] == (
         "python -m benchmarks.x '--a b'"
     )
+
+
+def test_smoothing_by_hand():
+    x, y = np.array([1.0, 2.0, 3.0, 10.0]), np.array([4.0, 6.0, 8.0, 0.0])
+    grid = np.array([1.0, 2.0, 3.5, 9.0, 10.0])
+    assert plot.smoothed(x, y, grid, width=2.0) == pytest.approx([4, 5, 7, 8, 0])
+
+
+def test_seeds_of_different_length_share_a_grid(tmp_path):
+    curves = [curve(tmp_path, seed=k, episodes=3 + k) for k in range(3)]
+    grid, returns = plot.resample(curves, plot.Config("trial", points=5))
+    assert (grid[0], grid[-1]) == (100, 300)
+    assert returns.shape == (3, 5)
+    assert np.array_equal(returns[0], returns[2])
+
+
+def test_a_method_has_its_bonus_colour_and_its_algorithms_dash():
+    style = plot.styles(["ppo-none", "ppo-expected", "sac-expected", "sac-none"])
+    assert style["ppo-expected"]["color"] == style["sac-expected"]["color"] != style["ppo-none"]["color"]
+    assert style["ppo-none"]["linestyle"] == style["ppo-expected"]["linestyle"] != style["sac-none"]["linestyle"]
+
+
+@pytest.mark.parametrize("x", ["step", "time"])
+def test_the_figure_is_written_beside_the_records(tmp_path, capsys, x):
+    for env in ("A-v0", "B-v0"):
+        for method in ("ppo-none", "ppo-expected"):
+            for seed in range(2 if method == "ppo-none" else 3):
+                curve(tmp_path, seed, method, env, episodes=20).finish()
+    png = plot.main(plot.Config("trial", x=x, results=tmp_path))
+    assert png.parent == tmp_path / "trial"
+    assert png.read_bytes().startswith(b"\x89PNG") and png.with_suffix(".svg").exists()
+    printed = capsys.readouterr().out
+    assert "n=3" in printed and printed.strip().endswith(png.name)
+    svg = png.with_suffix(".svg").read_bytes()
+    plot.main(plot.Config("trial", x=x, results=tmp_path))
+    assert png.with_suffix(".svg").read_bytes() == svg
