@@ -1,4 +1,4 @@
-"""Records: what is written is read, unfinished seeds are not, processes share a folder; figures of records."""
+"""Records: what is written is read, unfinished seeds are not, processes share a folder; and figures."""
 
 import json
 import multiprocessing
@@ -130,7 +130,8 @@ def test_seeds_of_different_length_share_a_grid(tmp_path):
 def test_a_method_has_its_bonus_colour_and_its_algorithms_dash():
     style = plot.styles(["ppo-none", "ppo-expected", "sac-expected", "sac-none"])
     assert style["ppo-expected"]["color"] == style["sac-expected"]["color"] != style["ppo-none"]["color"]
-    assert style["ppo-none"]["linestyle"] == style["ppo-expected"]["linestyle"] != style["sac-none"]["linestyle"]
+    dash = {method: look["linestyle"] for method, look in style.items()}
+    assert dash["ppo-none"] == dash["ppo-expected"] != dash["sac-none"] == dash["sac-expected"]
 
 
 @pytest.mark.parametrize("x", ["step", "time"])

@@ -1,0 +1,105 @@
+"""The package as it is installed: light to import, each fact in one place, every dependency pinned."""
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rlgen
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def setup_cfg():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config
+
+
+def requirements():
+    project = PYPROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(line) for group in groups for line in group]
+
+
+def pins():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    return {canonicalize_name(name): pin for name, pin in (line.split("==") for line in lines)}
+
+
+def test_import_loads_nothing_from_outside_the_standard_library():
+    code = "import sys; import rlgen; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-S", "-c", code]
+    fresh = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(fresh.stdout.split()) - set(sys.stdlib_module_names) == {"rlgen", "__main__"}
+
+
+@pytest.mark.parametrize("name", sorted(rlgen._HOME))
+def test_public_names_are_found_on_first_use(name):
+    assert getattr(rlgen, name).__module__ == rlgen._HOME[name]
+    assert name in dir(rlgen) and name in rlgen.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'VINE'"):
+        _ = rlgen.VINE  # type: ignore[attr-defined]
+
+
+def test_the_version_is_the_installed_one():
+    try:
+        assert rlgen.__version__ == version("rlgen") == PYPROJECT["project"]["version"]
+    except PackageNotFoundError:
+        assert rlgen.__version__ == "0+uninstalled"
+
+
+def test_no_fact_stands_twice():
+    config = setup_cfg()
+    assert set(config.sections()) == {"options", "options.packages.find", "options.package_data"}
+    assert set(config["options"]) == {"packages", "include_package_data", "zip_safe"}
+    assert "setuptools" not in PYPROJECT["tool"]
+    assert not {"packages", "package-data"} & set(PYPROJECT["project"])
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_every_dependency_is_pinned_within_its_range(requirement):
+    assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("package", ["rlgen", "envs"])
+def test_a_wheel_holds_every_file(package):
+    """find: takes folders with an __init__.py; other files have to match the package data."""
+    patterns = setup_cfg()["options.package_data"][package].split()
+    for path in (ROOT / package).rglob("*"):
+        inner = path.relative_to(ROOT / package)
+        if path.is_dir() or "__pycache__" in inner.parts:
+            continue
+        if path.suffix == ".py":
+            assert (path.parent / "__init__.py").exists(), f"{path.parent} needs an __init__.py"
+        else:
+            assert any(re.fullmatch(pattern.replace("**/*", ".*"), str(inner)) for pattern in patterns), inner
+
+
+def test_continuous_integration_runs_make_test():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_make_refuses_an_old_python(tmp_path):
+    """A stand-in interpreter that says it is too old; the message names the remedy."""
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "setup.cfg", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    made = subprocess.run(["make", "test", f"PY={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 2
+    assert "Python 3.11" in made.stderr and "PY=" in made.stderr
