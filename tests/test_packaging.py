@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -103,3 +104,30 @@ def test_make_refuses_an_old_python(tmp_path):
     made = subprocess.run(["make", "test", f"PY={old}"], cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 2
     assert "Python 3.11" in made.stderr and "PY=" in made.stderr
+
+
+def readme_code():
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+def test_the_library_example_runs():
+    """As printed, for one rollout in place of its 500 000 steps."""
+    (code,) = [code for code in readme_code() if "model.learn(500_000" in code]
+    names: dict = {}
+    exec(code.replace("500_000", "4_096"), names)
+    assert names["model"].num_timesteps == 4096
+    assert names["bonus"].updates > 0
+
+
+def test_the_example_of_a_learned_reward_works():
+    from rlgen.rewards import Transitions
+
+    (code,) = [code for code in readme_code() if "class Unusual" in code]
+    names: dict = {}
+    exec(code, names)
+    unusual = names["Unusual"](2)
+    rows = torch.tensor([[1.0, 5.0], [-1.0, -5.0]])
+    batch = Transitions(rows, torch.zeros(2, 1), rows, torch.zeros(2))
+    assert unusual.update(batch) == {"count": 2.0}
+    assert torch.allclose(unusual.reward(batch), torch.ones(2))
+    assert unusual.state_dict()
