@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlgen.relabel import LearnReward, TransitionRecorder
+    from rlgen.recorder import TransitionRecorder
+    from rlgen.relabel import LearnReward
     from rlgen.rewards.vime import VIME
     from rlgen.runs import load
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "load": "rlgen.runs",
     "LearnReward": "rlgen.relabel",
-    "TransitionRecorder": "rlgen.relabel",
+    "TransitionRecorder": "rlgen.recorder",
     "VIME": "rlgen.rewards.vime",
 }
 

@@ -1,0 +1,344 @@
+"""How a learned reward reaches Stable-Baselines3: the only file that knows SB3's buffers.
+
+    venv = TransitionRecorder(venv)                     raw transitions, below any VecNormalize
+    model.learn(n, callback=LearnReward(VIME(...)))     relabels, refits, logs
+
+On-policy, a rollout is relabelled as a whole just before its advantages are computed; off-policy, what is
+sampled from the replay buffer is relabelled on its way to the algorithm, so that no reward is ever stale. The
+reward is refitted at the end of a rollout, before SB3 trains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
+from torch import Tensor
+
+from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
+from rlgen.rewards.base import LearnedReward, Transitions
+from rlgen.streams import Rollout, SeparateValue
+
+DEFAULT_ETA = {"separate": 0.3, "one": 0.1}
+"""Weight of a bonus when `LearnReward` is given none."""
+
+
+class RelabelRolloutBuffer(RolloutBuffer):
+    """SB3's rollout buffer, with a learner that relabels it before advantages are computed."""
+
+    learner: LearnReward | None = None
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray) -> None:
+        """Relabel, compute advantages as SB3 does, and add the learned reward's own stream if it has one."""
+        if self.learner is not None:
+            self.learner.relabel_rollout(self)
+        super().compute_returns_and_advantage(last_values, dones)
+        if self.learner is not None:
+            self.learner.add_stream(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "learner": None}
+
+
+class RelabelReplayBuffer(ReplayBuffer):
+    """SB3's replay buffer, with a learner that relabels each sample on its way out."""
+
+    learner: LearnReward | None = None
+
+    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        if self.learner is None:
+            return super()._get_samples(batch_inds, env)
+        raw = super()._get_samples(batch_inds, None)
+        rewards = raw.rewards
+        obs, next_obs = raw.observations, raw.next_observations
+        if env is not None:
+            rewards = self.to_torch(self._normalize_reward(rewards.cpu().numpy(), env))
+            obs = self.to_torch(self._normalize_obs(obs.cpu().numpy(), env))  # type: ignore[arg-type]
+            next_obs = self.to_torch(self._normalize_obs(next_obs.cpu().numpy(), env))  # type: ignore[arg-type]
+        rewards = self.learner.relabel_samples(raw, rewards)
+        return raw._replace(observations=obs, next_observations=next_obs, rewards=rewards)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "learner": None}
+
+
+class LearnReward(BaseCallback):
+    """Trains an SB3 algorithm on env_weight r + weight b, b a learned reward that is refitted meanwhile.
+
+    The weight of b is eta relative to the environment's rewards, so that one eta serves tasks of any unit:
+
+        "one" stream      weight = eta * (mean |r| over all rewards paid so far that are not 0; 1 before any)
+        "separate"        A = A_env + eta (sigma_env / sigma_bonus) A_bonus, see `streams.SeparateValue`
+        env_weight = 0    weight = eta: there is nothing to be relative to
+
+    At a true end the one stream adds gamma / (1 - gamma) times `absorbing_reward()`.
+
+    Args:
+        reward: the learned reward.
+        env_weight: weight of the environment's reward: 1 adds to it, 0 replaces it.
+        eta: weight of the learned reward; None for 1 where it replaces, else 0.3 in a separate stream and
+            0.1 in one.
+        stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only);
+            "auto" is separate where that can be and the environment's reward counts.
+        episodic: of a separate stream: whether an end of the episode ends the bonus's return.
+        refit_every: transitions to gather before a refit; at the end of a rollout.
+
+    Raises:
+        ValueError: when training starts: an algorithm, buffer or environment that is not supported.
+    """
+
+    def __init__(
+        self,
+        reward: LearnedReward,
+        *,
+        env_weight: float = 1.0,
+        eta: float | None = None,
+        stream: str = "auto",
+        episodic: bool = True,
+        refit_every: int = 1000,
+    ) -> None:
+        super().__init__()
+        if stream not in ("auto", "one", "separate"):
+            raise ValueError(f"stream is {stream!r}: choose 'auto', 'one' or 'separate'")
+        if eta is not None and not 0.0 <= eta < float("inf"):
+            raise ValueError(f"eta is {eta}: give a weight of 0 or more")
+        if stream == "separate" and env_weight == 0.0:
+            raise ValueError("a separate stream adds to the environment's reward: replace it in stream='one'")
+        self.reward, self.env_weight, self.eta = reward, env_weight, eta
+        self.stream, self.episodic, self.refit_every = stream, episodic, refit_every
+        self.value: SeparateValue | None = None
+        self.recorder: TransitionRecorder
+        self._batch: Transitions  # the rollout
+        self._paid_sum, self._paid_count = 0.0, 0
+        self._steps: list[Step] = []  # since the rollout began
+        self._env_rewards: list[np.ndarray] = []
+        self._bootstraps: list[np.ndarray] = []
+        self._pending: list[Transitions] = []  # since the last refit
+        self._bonus = np.empty(0)  # (T, N) of the rollout
+
+    # Installation
+
+    def install(self, model: BaseAlgorithm) -> None:
+        """Put the relabelling buffer in place; `learn` does so itself, a resumed run does it before.
+
+        Raises:
+            ValueError: the algorithm, its buffer or its environment is not supported.
+        """
+        env = model.get_env()
+        recorder = None if env is None else unwrap_vec_wrapper(env, TransitionRecorder)
+        if not isinstance(recorder, TransitionRecorder):
+            raise ValueError(
+                "the environment records no transitions: build the model on TransitionRecorder(venv), below "
+                "any VecNormalize"
+            )
+        self.recorder, self.model = recorder, model
+        seen, recorded = model.observation_space.shape, recorder.observation_space.shape
+        if seen != recorded:
+            raise ValueError(
+                f"wrappers round the TransitionRecorder turn observations {recorded} into {seen}: put the "
+                "TransitionRecorder round them"
+            )
+        if isinstance(model, OnPolicyAlgorithm):
+            self._install_rollout_buffer(model)
+        else:
+            self._install_replay_buffer(model)
+        # A reward built for other sizes says so now.
+        self.reward.reward(self._blank())
+        if self.eta is None:
+            self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA[self.stream]
+        if self.stream == "separate" and self.value is None:
+            seed = (model.seed or 0) + 1
+            self.value = SeparateValue(recorder.obs_size, episodic=self.episodic, seed=seed)
+
+    def _install_rollout_buffer(self, model: OnPolicyAlgorithm) -> None:
+        if self.stream == "auto":
+            self.stream = "one" if self.env_weight == 0.0 else "separate"
+        buffer = model.rollout_buffer
+        if type(buffer) not in (RolloutBuffer, RelabelRolloutBuffer):
+            raise ValueError(
+                f"{type(model).__name__} collects into a {type(buffer).__name__}, which cannot be "
+                "relabelled: take PPO, A2C or TRPO with a plain policy"
+            )
+        if type(buffer) is RolloutBuffer:
+            model.rollout_buffer = RelabelRolloutBuffer(
+                buffer.buffer_size,
+                buffer.observation_space,
+                buffer.action_space,
+                buffer.device,
+                gae_lambda=buffer.gae_lambda,
+                gamma=buffer.gamma,
+                n_envs=buffer.n_envs,
+            )
+
+    def _install_replay_buffer(self, model: BaseAlgorithm) -> None:
+        if self.stream == "separate":
+            raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream='one'")
+        self.stream = "one"
+        buffer: Any = getattr(model, "replay_buffer", None)
+        if type(buffer) not in (ReplayBuffer, RelabelReplayBuffer) or buffer.optimize_memory_usage:
+            kind = type(buffer).__name__
+            raise ValueError(
+                f"{type(model).__name__} learns from a {kind}, which cannot be relabelled: take a plain "
+                "ReplayBuffer (n_steps=1, no HER, optimize_memory_usage=False)"
+            )
+        if type(buffer) is ReplayBuffer:
+            relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)
+            relabelling.__dict__.update(buffer.__dict__)  # takes over the arrays: they can fill the memory
+            model.replay_buffer = relabelling  # type: ignore[attr-defined]
+
+    def _buffer(self) -> RelabelRolloutBuffer | RelabelReplayBuffer:
+        name = "rollout_buffer" if isinstance(self.model, OnPolicyAlgorithm) else "replay_buffer"
+        return getattr(self.model, name)
+
+    def _blank(self) -> Transitions:
+        obs = torch.zeros(1, self.recorder.obs_size)
+        return Transitions(obs, torch.zeros(1, self.recorder.action_size), obs, torch.zeros(1))
+
+    # What SB3 calls
+
+    def _init_callback(self) -> None:
+        self.install(self.model)
+
+    def _on_training_start(self) -> None:
+        self._buffer().learner = self
+
+    def _on_training_end(self) -> None:
+        self._buffer().learner = None  # a later learn() without this callback is plain SB3
+
+    def _on_rollout_start(self) -> None:
+        self._steps, self._env_rewards, self._bootstraps = [], [], []
+
+    def _on_step(self) -> bool:
+        rewards = np.array(self.locals["rewards"])  # SB3 adds the bootstrap at time limits in place, later
+        self._steps.append(self.recorder.last)
+        self._env_rewards.append(rewards)
+        paid = np.abs(rewards[rewards != 0.0])
+        self._paid_sum += float(paid.sum())
+        self._paid_count += len(paid)
+        if self.env_weight != 1.0 and isinstance(self.model, OnPolicyAlgorithm):
+            self._bootstraps.append(self._time_limit_bootstrap(rewards.dtype))
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if not isinstance(self.model, OnPolicyAlgorithm):
+            self._batch = stack(self._steps, self.recorder.action_space)
+        self._pending.append(self._batch)
+        if sum(len(part.terminated) for part in self._pending) >= self.refit_every:
+            batch = Transitions(*(torch.cat(parts) for parts in zip(*self._pending, strict=True)))
+            self._pending = []
+            self._log(self.reward.update(batch))
+
+    # Relabelling
+
+    def weight(self) -> float:
+        """Weight of the learned reward in the one stream (see the class)."""
+        assert self.eta is not None
+        relative = self.env_weight != 0.0 and self._paid_count > 0
+        return self.eta * (self._paid_sum / self._paid_count if relative else 1.0)
+
+    def relabel_rollout(self, buffer: RelabelRolloutBuffer) -> None:
+        """Compute the learned reward of the whole rollout; in one stream, add it to the buffer's rewards."""
+        self._batch = stack(self._steps, self.recorder.action_space)
+        bonus = self.reward.reward(self._batch).cpu().numpy().reshape(buffer.rewards.shape)  # (T, N)
+        self._bonus = bonus
+        if self.stream == "separate":
+            return
+        ends = np.stack([step.terminated for step in self._steps])
+        learned = self.weight() * (bonus + ends * self._absorbing(buffer.gamma))
+        if self.env_weight == 1.0:
+            buffer.rewards += learned
+        else:
+            env = self.env_weight * np.stack(self._env_rewards)
+            buffer.rewards[:] = (env + learned).astype(np.float32) + np.stack(self._bootstraps)
+        self._log({"reward_share": share(learned, self.env_weight * np.stack(self._env_rewards))})
+
+    def add_stream(self, buffer: RelabelRolloutBuffer) -> None:
+        """Add the advantages of the separate stream to those of the environment's reward."""
+        if self.value is None:
+            return
+        assert self.eta is not None
+        advantages = self.value.advantages(self._rollout(), self._bonus, buffer.gamma, buffer.gae_lambda)
+        total, metrics = self.value.combine(
+            self.env_weight * buffer.advantages, advantages, np.stack(self._env_rewards), self.eta
+        )
+        buffer.advantages = total
+        self._log(metrics)
+
+    def relabel_samples(self, raw: ReplayBufferSamples, env_rewards: Tensor) -> Tensor:
+        """Rewards (B, 1) of raw samples; `env_rewards` (B, 1) are as SB3 would give them to the algorithm."""
+        actions = raw.actions.cpu().numpy()
+        if isinstance(self.recorder.action_space, spaces.Discrete):
+            actions = encode_actions(actions[:, 0], self.recorder.action_space)
+        # A Box action lies in SB3's replay buffer as scaled to [-1, 1] already.
+        batch = Transitions(
+            raw.observations.float().cpu(),
+            torch.as_tensor(actions, dtype=torch.float32),
+            raw.next_observations.float().cpu(),
+            raw.dones[:, 0].float().cpu(),
+        )
+        gamma = self.model.gamma  # type: ignore[attr-defined]
+        learned = self.reward.reward(batch) + batch.terminated * self._absorbing(gamma)
+        return self.env_weight * env_rewards + self.weight() * learned.to(env_rewards)[:, None]
+
+    def _absorbing(self, gamma: float) -> float:
+        absorbing = self.reward.absorbing_reward()
+        return gamma / (1.0 - gamma) * absorbing if absorbing else 0.0
+
+    def _time_limit_bootstrap(self, dtype: np.dtype) -> np.ndarray:
+        """What SB3 is about to add to each environment's reward, (N,): gamma V(s') at a time limit."""
+        model, infos = self.model, self.locals["infos"]
+        assert isinstance(model, OnPolicyAlgorithm)
+        bootstrap = np.zeros(len(infos), dtype=dtype)
+        for i in np.flatnonzero(self.locals["dones"]):
+            if infos[i].get("TimeLimit.truncated", False):
+                obs = model.policy.obs_to_tensor(infos[i]["terminal_observation"])[0]
+                with torch.no_grad():
+                    bootstrap[i] = (model.gamma * model.policy.predict_values(obs)[0]).item()  # type: ignore[arg-type]
+        return bootstrap
+
+    def _rollout(self) -> Rollout:
+        following = np.concatenate([step.following_obs for step in self._steps]).astype(np.float32)
+        return Rollout(
+            self._batch.obs,
+            self._batch.next_obs,
+            torch.from_numpy(following),
+            np.stack([step.terminated for step in self._steps]),
+            np.stack([step.done for step in self._steps]),
+        )
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        for key, value in metrics.items():
+            self.logger.record(f"{self.reward.name}/{key}", value)
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs, between two rollouts; loads with `weights_only=True`."""
+        return {
+            "reward": self.reward.state_dict(),
+            "value": None if self.value is None else self.value.state_dict(),
+            "paid": [self._paid_sum, self._paid_count],
+            "pending": [tuple(part) for part in self._pending],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`, after `install`."""
+        self.reward.load_state_dict(state["reward"])
+        if self.value is not None:
+            self.value.load_state_dict(state["value"])
+        self._paid_sum, self._paid_count = state["paid"]
+        self._pending = [Transitions(*part) for part in state["pending"]]
+
+
+def share(learned: np.ndarray, env: np.ndarray) -> float:
+    """The learned reward's part in the mean absolute reward."""
+    total = float(np.abs(learned).mean() + np.abs(env).mean())
+    return float(np.abs(learned).mean()) / total if total > 0 else 0.0

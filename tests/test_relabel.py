@@ -1,0 +1,324 @@
+"""The learned reward inside SB3: parity with plain SB3 to the bit, and what reaches the reward."""
+
+import io
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from sb3_contrib import TQC, TRPO, CrossQ
+from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
+from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, EvalCallback
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from rlgen.recorder import TransitionRecorder, encode_actions
+from rlgen.relabel import LearnReward, RelabelRolloutBuffer
+from rlgen.rewards import VIME, LearnedReward
+
+ON_POLICY = {
+    "ppo": partial(PPO, n_steps=32, batch_size=32, n_epochs=2),
+    "a2c": partial(A2C, n_steps=8),
+    "trpo": partial(TRPO, n_steps=32, batch_size=32),
+}
+OFF_POLICY = {
+    "sac": partial(SAC, learning_starts=20, batch_size=16),
+    "td3": partial(TD3, learning_starts=20, batch_size=16),
+    "ddpg": partial(DDPG, learning_starts=20, batch_size=16),
+    "tqc": partial(TQC, learning_starts=20, batch_size=16),
+    "crossq": partial(CrossQ, learning_starts=20, batch_size=16),
+}
+
+
+def small():
+    """A fresh one each time: SB3 writes into policy_kwargs."""
+    return {"policy_kwargs": {"net_arch": [16]}, "seed": 3, "device": "cpu", "verbose": 0}
+
+
+class Walk(gym.Env):
+    """A noisy walk on a plane: ends beyond 4, truncated after `limit` steps, pays `pay` or -|x|."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
+
+    def __init__(self, discrete=False, pay=None, limit=15, bound=0.4):
+        self.action_space = spaces.Discrete(3) if discrete else spaces.Box(-bound, bound, (2,), np.float32)
+        self.discrete, self.pay, self.limit = discrete, pay, limit
+
+    def _obs(self):
+        return np.array([*self.place, self.age], dtype=np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.age = self.np_random.normal(size=2), 0
+        return self._obs(), {}
+
+    def step(self, action):
+        move = np.array([action - 1.0, 0.5]) if self.discrete else np.asarray(action, dtype=np.float64)
+        self.place = self.place + move + self.np_random.normal(scale=0.5, size=2)
+        self.age += 1
+        reward = -float(np.abs(self.place).sum()) if self.pay is None else self.pay
+        return self._obs(), reward, bool(np.abs(self.place).max() > 4), self.age >= self.limit, {}
+
+
+class Constant(LearnedReward):
+    """The same number for every transition; counts what it is refitted on."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value, self.batches = value, []
+
+    def reward(self, batch):
+        return torch.full_like(batch.terminated, self.value)
+
+    def update(self, batch):
+        self.batches.append(batch)
+        return {"rows": float(len(batch.obs))}
+
+
+class Place(Constant):
+    """Pays where the transition leads."""
+
+    def reward(self, batch):
+        return batch.next_obs[:, 0]
+
+
+def make_venv(n_envs=2, normalize=None, **kwargs):
+    venv = TransitionRecorder(DummyVecEnv([partial(Walk, **kwargs)] * n_envs))
+    venv.seed(5)
+    return venv if normalize is None else VecNormalize(venv, norm_reward=normalize == "reward")
+
+
+def train(make, learner=None, steps=128, **kwargs):
+    model = make("MlpPolicy", make_venv(**kwargs), **small())
+    model.learn(steps, callback=learner)
+    return model
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.policy.state_dict().values()])
+
+
+def vime(seed=0, actions=2, **kwargs):
+    kwargs = {"min_data": 20, "hidden": (8,), "updates_per_transition": 0.1, "batch_size": 16} | kwargs
+    return VIME(3, actions, seed=seed, **kwargs)
+
+
+@pytest.mark.parametrize("normalize", [None, "obs", "reward"])
+@pytest.mark.parametrize("stream", ["one", "separate"])
+@pytest.mark.parametrize("algo", ON_POLICY)
+def test_a_zero_bonus_is_plain_sb3_on_policy(algo, stream, normalize):
+    """With a bonus of weight 0, its model refitted all the while, nothing but SB3's own numbers remain."""
+    bonus = vime()
+    learner = LearnReward(bonus, eta=0.0, stream=stream, refit_every=20)
+    ours = train(ON_POLICY[algo], learner, normalize=normalize)
+    plain = train(ON_POLICY[algo], normalize=normalize)
+    assert bonus.updates > 0
+    assert torch.equal(weights(ours), weights(plain))
+
+
+@pytest.mark.parametrize("normalize", [None, "obs", "reward"])
+@pytest.mark.parametrize("algo", OFF_POLICY)
+def test_a_zero_bonus_is_plain_sb3_off_policy(algo, normalize):
+    bonus = vime()
+    learner = LearnReward(bonus, eta=0.0, refit_every=20)
+    ours = train(OFF_POLICY[algo], learner, steps=80, normalize=normalize)
+    plain = train(OFF_POLICY[algo], steps=80, normalize=normalize)
+    assert bonus.updates > 0
+    assert torch.equal(weights(ours), weights(plain))
+
+
+@pytest.mark.parametrize("algo", ON_POLICY | OFF_POLICY)
+def test_replacing_a_constant_by_the_same_constant_is_plain_sb3(algo):
+    """The time-limit bootstrap survives the replacement: episodes here are truncated as well as ended."""
+    make = (ON_POLICY | OFF_POLICY)[algo]
+    learner = LearnReward(Constant(0.3), env_weight=0.0)
+    ours = train(make, learner, steps=96, pay=0.3)
+    assert torch.equal(weights(ours), weights(train(make, steps=96, pay=0.3)))
+    assert not torch.equal(weights(ours), weights(train(make, steps=96, pay=0.0)))
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo", "dqn"])
+def test_discrete_actions(algo):
+    """Rewards see one-hot actions, and a zero bonus changes nothing."""
+    make = (ON_POLICY | {"dqn": partial(DQN, learning_starts=20, batch_size=16)})[algo]
+    bonus = vime(actions=3)
+    ours = train(make, LearnReward(bonus, eta=0.0, refit_every=20), discrete=True)
+    assert torch.equal(weights(ours), weights(train(make, discrete=True)))
+    _, action, _, _ = bonus.pool.all()
+    assert torch.equal(action.sum(1), torch.ones(len(action))) and action.sum(0).min() > 0
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_a_bonus_changes_the_policy_and_the_same_seed_repeats_it(algo):
+    def run(seed):
+        return train((ON_POLICY | OFF_POLICY)[algo], LearnReward(vime(seed), refit_every=20), steps=96)
+
+    plain = train((ON_POLICY | OFF_POLICY)[algo], steps=96)
+    assert torch.equal(weights(run(1)), weights(run(1)))
+    assert not torch.equal(weights(run(1)), weights(run(2)))
+    assert not torch.equal(weights(run(1)), weights(plain))
+
+
+def test_the_rollout_reaches_the_reward_raw_and_with_true_successors():
+    reward = Constant(0.0)
+    train(ON_POLICY["ppo"], LearnReward(reward), normalize="obs", steps=64 * 20, limit=10)
+    obs, action, next_obs, terminated = (torch.cat(parts) for parts in zip(*reward.batches, strict=True))
+    assert torch.equal(next_obs[:, 2], obs[:, 2] + 1)  # the step count: raw, and never that of a reset
+    assert action.abs().max() == 1.0  # actions beyond the limits arrive clipped, and scaled from 0.4 to 1
+    ended = next_obs[:, :2].abs().max(1).values > 4
+    assert torch.equal(terminated == 1, ended) and ended.any()
+    assert (next_obs[:, 2] == 10).any() and not terminated[(next_obs[:, 2] == 10) & ~ended].any()
+    moved = next_obs[:, :2] - obs[:, :2] - 0.4 * action
+    assert abs(moved.std() - 0.5) < 0.03  # what is left is the noise: action and successor belong together
+
+
+def test_a_bonus_is_credited_to_the_steps_before_it():
+    """Returns in the buffer are those of the relabelled rewards: the bonus enters before GAE."""
+    model = PPO("MlpPolicy", make_venv(pay=0.0), n_steps=32, batch_size=32, gae_lambda=1.0, **small())
+    seen = {}
+
+    class Spy(LearnReward):
+        def _on_rollout_end(self):
+            buffer = self.model.rollout_buffer
+            seen.update(rewards=buffer.rewards.copy(), returns=buffer.returns.copy(), batch=self._batch)
+            seen.update(starts=buffer.episode_starts.copy(), last=buffer)
+            super()._on_rollout_end()
+
+    model.learn(64, callback=Spy(Place(0.0), eta=1.0, stream="one"))
+    bonus = seen["batch"].next_obs[:, 0].numpy().reshape(32, 2)
+    plain = ~np.vstack([seen["starts"][1:], np.ones((1, 2))]).astype(bool)  # no episode ends here
+    assert np.allclose(seen["rewards"][plain], bonus[plain], atol=1e-6)
+    expected = seen["rewards"][:-1] + model.gamma * seen["returns"][1:]
+    assert np.allclose(seen["returns"][:-1][plain[:-1]], expected[plain[:-1]], atol=1e-4)
+
+
+def test_the_replay_buffer_keeps_the_environments_reward_and_samples_the_newest_bonus():
+    reward = Place(0.0)
+    learner = LearnReward(reward, env_weight=0.0)
+    model = train(OFF_POLICY["sac"], learner, steps=60)
+    buffer = model.replay_buffer
+    assert (buffer.rewards[: buffer.pos] <= 0).all()
+    assert torch.equal(buffer.sample(8).rewards.sign().clamp_min(0), torch.zeros(8, 1))  # plain after learn()
+    buffer.learner = learner
+    sample = buffer.sample(8)
+    assert torch.equal(sample.rewards[:, 0], sample.next_observations[:, 0].float())
+
+
+def test_an_absorbing_state_is_paid_for_ever_at_a_true_end():
+    class Absorbing(Constant):
+        def absorbing_reward(self):
+            return 0.25
+
+    rewards = {}
+
+    class Spy(LearnReward):
+        def _on_rollout_end(self):
+            rewards["on"] = (self.model.rollout_buffer.rewards.flatten(), self._batch.terminated.numpy())
+            super()._on_rollout_end()
+
+    model = train(ON_POLICY["ppo"], Spy(Absorbing(0.0), env_weight=0.0), limit=1000)
+    paid, ended = rewards["on"]
+    assert ended.any() and np.allclose(paid, ended * 0.25 * model.gamma / (1 - model.gamma))
+
+    learner = LearnReward(Absorbing(0.0), env_weight=0.0)
+    model = train(OFF_POLICY["sac"], learner, steps=240, limit=1000)
+    model.replay_buffer.learner = learner
+    sample = model.replay_buffer.sample(200)
+    assert sample.dones.any()
+    assert torch.allclose(sample.rewards, sample.dones * 0.25 * model.gamma / (1 - model.gamma))
+
+
+def test_short_rollouts_are_gathered_before_a_refit():
+    reward = Constant(0.0)
+    train(partial(A2C, n_steps=5), LearnReward(reward, refit_every=25), steps=100)
+    assert [len(batch.obs) for batch in reward.batches] == [30, 30, 30]
+
+
+def test_eta_is_relative_to_what_the_environment_pays():
+    learner = LearnReward(Constant(1.0), eta=0.5, stream="one")
+    assert learner.weight() == 0.5
+    train(ON_POLICY["ppo"], learner, pay=4.0)
+    assert learner.weight() == 2.0
+
+
+def test_learning_goes_on_saved_and_loaded(tmp_path):
+    model = PPO("MlpPolicy", make_venv(normalize="obs"), n_steps=32, batch_size=32, **small())
+    learner = LearnReward(vime(), refit_every=20)
+    model.learn(64, callback=learner)
+    model.learn(64, callback=learner, reset_num_timesteps=False)
+    assert model.num_timesteps == 128
+    model.save(tmp_path / "model")
+    loaded = PPO.load(tmp_path / "model", env=make_venv(normalize="obs"), device="cpu")
+    assert torch.equal(weights(loaded), weights(model))
+    loaded.learn(64)  # plain SB3 goes on without the learner
+    assert type(model.rollout_buffer) is RelabelRolloutBuffer and model.rollout_buffer.learner is None
+
+
+def test_the_learners_state_goes_through_weights_only():
+    learner = LearnReward(vime(), refit_every=40)
+    model = train(ON_POLICY["a2c"], learner, steps=200)
+    file = io.BytesIO()
+    torch.save(learner.state_dict(), file)
+    file.seek(0)
+    again = LearnReward(vime(seed=9), refit_every=40)
+    again.install(model)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    first, second = learner.state_dict(), again.state_dict()
+    assert first["paid"] == second["paid"] and len(first["pending"]) == len(second["pending"])
+    batch = learner.reward.pool.all()
+    assert torch.equal(again.reward.reward(batch), learner.reward.reward(batch))
+    assert torch.equal(again.value.value(batch.obs), learner.value.value(batch.obs))
+
+
+def test_sb3s_callbacks_work_beside_it(tmp_path):
+    model = SAC("MlpPolicy", make_venv(normalize="obs"), learning_starts=20, **small())
+    evaluate = EvalCallback(make_venv(n_envs=1, normalize="obs"), eval_freq=20, verbose=0, warn=False)
+    save = CheckpointCallback(40, str(tmp_path), save_replay_buffer=True, save_vecnormalize=True)
+    model.learn(120, callback=CallbackList([LearnReward(vime(), refit_every=20), evaluate, save]))
+    assert evaluate.last_mean_reward < 0
+    assert len(list(tmp_path.glob("*.zip"))) == 1 and len(list(tmp_path.glob("*replay*"))) == 1
+    model.load_replay_buffer(next(tmp_path.glob("*replay*")))
+    model.learn(20, callback=LearnReward(vime()))
+
+
+@pytest.mark.parametrize("low", [-0.4, -3.0])
+def test_box_actions_are_scaled(low):
+    space = spaces.Box(low, 1.0, (2,), np.float64)
+    assert np.allclose(encode_actions(np.array([[low, 1.0], [(low + 1) / 2, low]]), space), [[-1, 1], [0, -1]])
+
+
+class Picture(Walk):
+    observation_space = spaces.Box(0, 255, (3, 8, 8), np.uint8)
+
+
+class Several(Walk):
+    observation_space = spaces.Dict({"a": spaces.Box(0, 1, (2,))})
+
+
+def test_what_is_not_supported_is_refused_with_the_remedy():
+    for env in (Picture, Several):
+        with pytest.raises(ValueError, match="FlattenObservation"):
+            TransitionRecorder(DummyVecEnv([env]))
+    with pytest.raises(ValueError, match="unbounded"):
+        TransitionRecorder(DummyVecEnv([partial(Walk, bound=np.inf)]))
+    with pytest.raises(ValueError, match="TransitionRecorder"):
+        PPO("MlpPolicy", DummyVecEnv([Walk]), n_steps=8, batch_size=8).learn(8, LearnReward(vime()))
+    with pytest.raises(ValueError, match="n_steps=1"):
+        train(partial(SAC, n_steps=3), LearnReward(vime()))
+    with pytest.raises(ValueError, match="one critic"):
+        train(OFF_POLICY["sac"], LearnReward(vime(), stream="separate"))
+    with pytest.raises(ValueError, match=r"takes \(B, 5\)"):
+        train(ON_POLICY["ppo"], LearnReward(VIME(5, 2)))
+    with pytest.raises(ValueError, match="eta is -1"):
+        LearnReward(vime(), eta=-1.0)
+    with pytest.raises(ValueError, match="'auto'"):
+        LearnReward(vime(), stream="two")
+
+
+def test_action_noise_does_not_reach_the_reward_unclipped():
+    noise = NormalActionNoise(np.zeros(2), np.ones(2))
+    reward = Constant(0.0)
+    train(partial(TD3, learning_starts=20, batch_size=16, action_noise=noise), LearnReward(reward, refit_every=20))
+    assert max(batch.action.abs().max() for batch in reward.batches) <= 1.0
