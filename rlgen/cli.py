@@ -1,0 +1,151 @@
+"""What the commands share: reading flags, and turning errors into one line and an exit status.
+
+    0 done    2 bad input    3 NaN from the environment    130, 143 interrupted (SIGINT, SIGTERM)
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+C = TypeVar("C")
+
+
+class BadFlag(Exception):
+    """A flag that cannot be read; not a ValueError, which tyro would print in a box of its own."""
+
+
+def one(read: Callable[[str], Any], metavar: str, default: str) -> PrimitiveConstructorSpec:
+    """How tyro reads a flag of one value whose default of None is described by `default`."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda args: read(args[0]),
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [default if value is None else str(value)],
+    )
+
+
+def whole(default: str, least: int = 1) -> PrimitiveConstructorSpec:
+    """A whole number of at least `least`; `1e6` is understood."""
+    return one(lambda text: read_whole(text, least), "N", default)
+
+
+def number(default: str) -> PrimitiveConstructorSpec:
+    """A real number."""
+    return one(read_number, "X", default)
+
+
+def choice(options: Sequence[str], default: str) -> PrimitiveConstructorSpec:
+    """One of a few names."""
+
+    def read(text: str) -> str:
+        if text not in options:
+            raise BadFlag(f"unknown name {text!r}: {nearest(text, options)}")
+        return text
+
+    return one(read, "|".join(options), default)
+
+
+PAIRS = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="K:V",
+    instance_from_str=lambda args: read_pairs(args),
+    is_instance=lambda value: True,
+    str_from_instance=lambda value: ["none"] if not value else [f"{k}:{v}" for k, v in value.items()],
+)
+"""Pairs k:v with Python literals or plain words as values, as in rl-zoo3."""
+
+
+def read_whole(text: str, least: int = 1) -> int:
+    """'5', '1_000' or '1e6' -> int."""
+    value = read_number(text)
+    if value != int(value) or value < least:
+        raise BadFlag(f"{text!r} is not a whole number of at least {least}, such as 5000 or 1e6")
+    return int(value)
+
+
+def read_number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("inf")
+    if abs(value) == float("inf") or value != value:
+        raise BadFlag(f"{text!r} is not a number, such as 0.3 or 1e6")
+    return value
+
+
+def read_pairs(args: Sequence[str]) -> dict[str, Any]:
+    """['gamma:0.9', 'ent_coef:auto'] -> {'gamma': 0.9, 'ent_coef': 'auto'}; nothing is executed."""
+    pairs = {}
+    for text in args:
+        key, colon, value = text.partition(":")
+        if not key or not colon:
+            raise BadFlag(f"{text!r} is not a pair: write name:value, such as gamma:0.9")
+        try:
+            pairs[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            pairs[key] = value
+    return pairs
+
+
+def nearest(text: str, known: Sequence[str]) -> str:
+    """'did you mean ...?' and all that is known."""
+    close = get_close_matches(text, known, n=1, cutoff=0.5)
+    listed = ", ".join(known)
+    return f"did you mean {close[0]!r}? All: {listed}" if close else f"choose one of {listed}"
+
+
+def parse(config: type[C], argv: Sequence[str]) -> C:
+    """Read the flags of a dataclass.
+
+    Raises:
+        BadFlag: an unknown flag or a value that cannot be read.
+    """
+    module = sys.modules[config.__module__]
+    name = module.__spec__.name if module.__spec__ else config.__module__
+    options, unknown = tyro.cli(
+        config,
+        prog=f"python -m {name}",
+        args=argv,
+        return_unknown_args=True,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    if unknown:
+        flags = [f"--{field.name.replace('_', '-')}" for field in fields(config)]  # type: ignore[arg-type]
+        what = "flag" if unknown[0].startswith("-") else "argument"
+        close = get_close_matches(unknown[0], flags, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else "see --help"
+        raise BadFlag(f"unknown {what} {unknown[0]!r}: {hint}")
+    return options
+
+
+def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None = None) -> int:
+    """Parse, run `main`, and give the exit status; what the user can mend is told in one line."""
+    try:
+        main(parse(config, sys.argv[1:] if argv is None else argv))
+    except (BadFlag, ValueError) as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except RuntimeError as error:
+        from rlgen.training import EnvironmentNaN
+
+        if not isinstance(error, EnvironmentNaN):
+            raise
+        return _fail(error, 3)
+    return 0
+
+
+def _fail(error: Exception, status: int) -> int:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return status

@@ -1,0 +1,90 @@
+"""reward_curve.png: the environment's own return and, below it, the bonus, from a run's csv records."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+COLOURS = ("#0072B2", "#D55E00")
+WINDOW = 100
+"""Episodes in the moving average of the return."""
+
+
+def draw(run: Path, title: str = "") -> Path:
+    """Draw the figure from monitor.csv and progress.csv, which may hold no row yet.
+
+    Args:
+        run: The run's folder.
+        title: Above the figure.
+
+    Returns:
+        The path of run/reward_curve.png.
+    """
+    figure = Figure(figsize=(7.0, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    figure.suptitle(title, fontsize=10)
+    draw_return(top, read(run / "monitor.csv"))
+    draw_bonus(bottom, read(run / "progress.csv"))
+    bottom.set_xlabel("environment steps")
+    bottom.xaxis.set_major_formatter(EngFormatter(sep=""))
+    bottom.set_xlim(left=0)
+    for ax in (top, bottom):
+        ax.grid(color="#dddddd", linewidth=0.6)
+        ax.spines[["top", "right"]].set_visible(False)
+    out = run / "reward_curve.png"
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    figure.savefig(partial, dpi=130, format="png")
+    os.replace(partial, out)
+    return out
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A csv record; no rows if there is none yet."""
+    if not path.exists() or path.stat().st_size == 0:
+        return pd.DataFrame({"step": []})
+    return pd.read_csv(path)
+
+
+def draw_return(ax: Axes, episodes: pd.DataFrame) -> None:
+    """A point for each finished training episode, and their moving average."""
+    if "r" in episodes and len(episodes):
+        step, value = episodes["step"].to_numpy(), episodes["r"].to_numpy()
+        ax.plot(step, value, ".", color=COLOURS[0], alpha=0.25, markersize=3, markeredgewidth=0)
+        mean = moving_average(value, WINDOW)
+        ax.plot(step, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW} episodes")
+        ax.legend(loc="upper left", frameon=False, fontsize=8)
+    else:
+        _nothing(ax, "no episode has ended yet")
+    ax.set_ylabel("episode return\n(the environment's reward)")
+
+
+def draw_bonus(ax: Axes, progress: pd.DataFrame) -> None:
+    """The bonus's mean over fresh transitions, as logged at each refit."""
+    column = next((name for name in progress if str(name).endswith("/bonus_mean")), None)
+    rows = progress.dropna(subset=[column]) if column is not None else progress.head(0)
+    if column is not None and len(rows):
+        ax.plot(rows["step"].to_numpy(), rows[column].to_numpy(), color=COLOURS[1], linewidth=1.2)
+        ax.set_ylim(bottom=0)
+    else:
+        _nothing(ax, "no bonus")
+    ax.set_ylabel("bonus\n(mean)")
+
+
+def moving_average(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of each value (E,) and the window - 1 before it; of fewer at the start."""
+    total = np.concatenate([[0.0], np.cumsum(values, dtype=float)])
+    end = np.arange(1, len(values) + 1)
+    start = np.maximum(end - window, 0)
+    return (total[end] - total[start]) / (end - start)
+
+
+def _nothing(ax: Axes, text: str) -> None:
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", color="#888888")

@@ -1,0 +1,189 @@
+"""The run folder on disk: name, settings, files that are whole or absent, checkpoints that are intact.
+
+    LOG_FOLDER/vime/ENV_K/  config.json command.txt versions.json progress.csv monitor.csv evaluations.csv
+                            tensorboard/ checkpoints/step_N/ final/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rlgen
+from rlgen.training import Setup
+
+PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
+KEPT = 2  # checkpoints
+
+
+def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
+    """Make LOG_FOLDER/kind/ENV_K with the first K that is free; safe among processes that start together."""
+    parent = Path(log_folder) / kind
+    parent.mkdir(parents=True, exist_ok=True)
+    name = env.rpartition(":")[2].rpartition("/")[2]
+    taken = [path.name.rpartition("_")[2] for path in parent.glob(f"{name}_*")]
+    k = max((int(number) for number in taken if number.isdecimal()), default=0)
+    while True:
+        k += 1
+        try:
+            os.mkdir(parent / f"{name}_{k}")
+            return parent / f"{name}_{k}"
+        except FileExistsError:
+            continue
+
+
+def atomic_write(path: Path, data: str | bytes) -> None:
+    """Replace a file as a whole: a crash leaves the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_config(run: Path, config: Mapping[str, Any]) -> None:
+    """Write config.json, which has the `Setup` under "setup", and command.txt and versions.json beside it."""
+    atomic_write(run / "config.json", json.dumps(config, indent=1) + "\n")
+    atomic_write(run / "command.txt", shlex.join(sys.orig_argv) + "\n")
+    atomic_write(run / "versions.json", json.dumps(versions(), indent=1) + "\n")
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """The run's config.json.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return json.loads((Path(run) / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{run} is not a run folder: its config.json cannot be read ({error})") from error
+
+
+def read_setup(run: Path) -> Setup:
+    """The `Setup` of a run."""
+    try:
+        return Setup.from_dict(read_config(run)["setup"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run}/config.json does not say how the run is set up ({error!r})") from error
+
+
+def versions() -> dict[str, str]:
+    """What the last bit of a parameter can depend on, besides the settings."""
+    return {
+        "rlgen": rlgen.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def version_changes(run: Path) -> list[str]:
+    """One line for each version that differs from those that the run began with."""
+    try:
+        before = json.loads((run / "versions.json").read_text())
+    except (OSError, ValueError):
+        return ["versions.json cannot be read: whether the versions are those of the run is unknown"]
+    now = versions()
+    return [
+        f"{name} was {before.get(name)}, is {now.get(name)}: the resumed run may differ in the last bits"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+
+
+# Checkpoints as folders
+
+
+def seal(temporary: Path, folder: Path, **facts: Any) -> None:
+    """Finish a checkpoint: write its manifest, bring it to the disk, and give it its name."""
+    files = {path.name: _fingerprint(path) for path in sorted(temporary.iterdir())}
+    atomic_write(temporary / "manifest.json", json.dumps({**facts, "files": files}, indent=1) + "\n")
+    for path in temporary.iterdir():
+        _sync(path)
+    _sync(temporary)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.rename(temporary, folder)
+    _sync(folder.parent)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint whose files are all there, byte for byte.
+
+    Raises:
+        ValueError: a file is missing or differs from what was written.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        files = manifest["files"]
+        int(manifest["step"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"checkpoint {folder} is damaged: its manifest cannot be read ({error})") from error
+    for name, fingerprint in files.items():
+        path = folder / name
+        if not path.is_file() or _fingerprint(path) != fingerprint:
+            raise ValueError(f"checkpoint {folder} is damaged: {name} is missing or not as it was written")
+    return manifest
+
+
+def checkpoint_folders(run: Path) -> list[Path]:
+    """All that are named as checkpoints, damaged or not, oldest first."""
+    found = [path for path in (run / "checkpoints").glob("step_*") if path.name[5:].isdecimal()]
+    return sorted(found, key=_step)
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """The newest intact checkpoint, `final` included; prints a line for each damaged one passed over."""
+    final = [run / "final"] if (run / "final").exists() else []
+    for folder in sorted([*checkpoint_folders(run), *final], key=_step, reverse=True):
+        try:
+            read_manifest(folder)
+            return folder
+        except ValueError as error:
+            print(f"{error}; taking the one before")
+    return None
+
+
+def prune(run: Path, step: int) -> None:
+    """Keep the last checkpoints up to `step`: later ones are of a run that was abandoned."""
+    keep = [path for path in checkpoint_folders(run) if _step(path) <= step][-KEPT:]
+    for path in (run / "checkpoints").iterdir():
+        if path not in keep:
+            shutil.rmtree(path)
+
+
+def _step(folder: Path) -> int:
+    """What a checkpoint says of itself, unchecked."""
+    if folder.name != "final":
+        return int(folder.name.removeprefix("step_"))
+    try:
+        return int(json.loads((folder / "manifest.json").read_text())["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

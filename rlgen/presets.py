@@ -1,0 +1,134 @@
+"""Settings per environment and algorithm: one table for SB3's arguments, one for the bonus.
+
+`preset_for(env, algo)` gives the entry of the environment, else the algorithm's own default. A flag of the
+command beats the preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BonusPreset:
+    """How the bonus is weighed and fitted; None leaves a choice to `LearnReward` or to the bonus itself."""
+
+    eta: float | None = None
+    """Weight of the bonus."""
+    stream: str = "auto"
+    """"one": added to the reward; "separate": a value function of its own; "auto": see `LearnReward`."""
+    episodic: bool = True
+    """Whether an end of the episode ends the bonus's return too."""
+    refit_every: int = 1000
+    """Environment steps between refits of off-policy algorithms and of rollouts shorter than this."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `rewards.vime.VIMESettings` that differ from its default (not used with --setting paper)."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a run is set up where no flag says otherwise."""
+
+    n_timesteps: int
+    """Environment steps, all environments together."""
+    n_envs: int
+    """Environments in parallel."""
+    normalize_obs: bool = False
+    """Running normalisation of what the policy sees."""
+    normalize_reward: bool = False
+    """Running normalisation of the environment's reward."""
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the SB3 class that differ from SB3's defaults."""
+    bonus: BonusPreset = BonusPreset()
+    """The bonus's share."""
+
+
+# The bonus, all in one place: what every task gets, and where a task departs from it.
+BONUS = BonusPreset()
+BONUSES: dict[str, BonusPreset] = {}
+
+ON_POLICY = {
+    "ppo": Preset(
+        n_timesteps=1_000_000,
+        n_envs=8,
+        normalize_obs=True,
+        hyperparams={
+            "n_steps": 512,
+            "batch_size": 256,
+            "n_epochs": 10,
+            "learning_rate": 3e-4,
+            "gamma": 0.99,
+            "gae_lambda": 0.95,
+            "ent_coef": 0.0,
+        },
+    ),
+    "trpo": Preset(
+        n_timesteps=1_000_000,
+        n_envs=8,
+        normalize_obs=True,
+        hyperparams={"n_steps": 512, "batch_size": 256, "gamma": 0.99, "gae_lambda": 0.95},
+    ),
+    "a2c": Preset(n_timesteps=1_000_000, n_envs=8, normalize_obs=True),
+}
+# SB3's own defaults, which are the papers' for MuJoCo; before the first gradient step actions are random.
+OFF_POLICY = {
+    name: Preset(n_timesteps=300_000, n_envs=1, hyperparams={"learning_starts": 10_000})
+    for name in ("sac", "td3", "ddpg", "tqc", "crossq")
+} | {"dqn": Preset(n_timesteps=300_000, n_envs=1)}
+
+DEFAULTS: dict[str, Preset] = {**ON_POLICY, **OFF_POLICY}
+"""By algorithm, for environments without an entry of their own."""
+
+
+def _task(on_policy: int, off_policy: int = 300_000, **hyperparams: Any) -> dict[str, Preset]:
+    """Entries of a task with continuous actions: steps by kind of algorithm, arguments for all."""
+    return {
+        algo: replace(
+            default,
+            n_timesteps=on_policy if algo in ON_POLICY else off_policy,
+            hyperparams={**default.hyperparams, **hyperparams},
+        )
+        for algo, default in DEFAULTS.items()
+        if algo != "dqn"
+    }
+
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "rlgen/SparseMountainCar-v0": _task(150_000, 100_000),
+    "rlgen/SparseCartPoleSwingup-v0": _task(200_000, 100_000),
+    "rlgen/SparseDoublePendulum-v0": _task(300_000, 100_000),
+    # The paper's time step of 0.01 s: with gamma 0.99 the horizon would be one second.
+    "rlgen/SparseHalfCheetah-v0": _task(5_000_000, gamma=0.995),
+    "rlgen/SparseHalfCheetahFar-v0": _task(500_000),
+    "rlgen/SparseAnt-v0": _task(3_000_000),
+    "rlgen/SparseHumanoid-v0": _task(3_000_000),
+    "rlgen/SwimmerGather-v0": _task(3_000_000),
+    "Ant-v5": _task(2_000_000, 1_000_000),
+    "HalfCheetah-v5": _task(1_000_000, 1_000_000),
+    "Hopper-v5": _task(1_000_000, 1_000_000),
+    "Humanoid-v5": _task(5_000_000, 2_000_000),
+    "Walker2d-v5": _task(2_000_000, 1_000_000),
+}
+
+
+def preset_for(env: str, algo: str) -> tuple[str, Preset]:
+    """The preset of an environment and an algorithm, and the name under which it is printed.
+
+    Args:
+        env: Environment id; the prefix of a module to import (`envs:`) is ignored.
+        algo: Name of the algorithm, such as "ppo".
+
+    Returns:
+        `("rlgen/SparseAnt-v0, ppo", Preset)`, or `("default, ppo", Preset)` where the environment has none.
+
+    Raises:
+        ValueError: There is no such algorithm.
+    """
+    if algo not in DEFAULTS:
+        raise ValueError(f"unknown algorithm {algo!r}: choose one of {', '.join(DEFAULTS)}")
+    env = env.rpartition(":")[2]
+    own = PRESETS.get(env, {}).get(algo)
+    preset = own or DEFAULTS[algo]
+    return f"{env if own else 'default'}, {algo}", replace(preset, bonus=BONUSES.get(env, BONUS))

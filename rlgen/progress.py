@@ -1,0 +1,63 @@
+"""What a run says on the terminal while it trains."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+
+class ProgressLines(BaseCallback):
+    """Prints a line about every `seconds`: steps, speed, the environment's own return, the bonus.
+
+    The bonus is what the learned reward logs as `<name>/bonus_mean`; list this callback after `LearnReward`.
+
+    Args:
+        name: prefix of the learned reward's metrics; None without one.
+        seconds: between two lines.
+    """
+
+    def __init__(self, name: str | None, seconds: float = 10.0) -> None:
+        super().__init__()
+        self.key, self.seconds = f"{name}/bonus_mean", seconds
+        self.bonus: float | None = None
+        self.total = 0
+        self.started = False
+
+    def _on_training_start(self) -> None:
+        self.started = True
+        self.total = int(self.locals["total_timesteps"])
+        self._start = self._last = time.monotonic()
+        self._start_steps = self.num_timesteps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        value = self.logger.name_to_value.get(self.key)
+        self.bonus = self.bonus if value is None else float(value)
+        now = time.monotonic()
+        if now - self._last >= self.seconds:
+            self._last = now
+            print(self.line(now), flush=True)
+
+    def line(self, now: float) -> str:
+        """The line at `now` seconds of the monotonic clock."""
+        steps = self.num_timesteps
+        speed = (steps - self._start_steps) / max(now - self._start, 1e-9)
+        left = max(self.total - steps, 0) / max(speed, 1e-9)
+        parts = [f"{steps:>9,} steps {100 * steps / max(self.total, 1):3.0f} %", f"{speed:,.0f} steps/s"]
+        parts.append(f"{_duration(left)} left")
+        episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
+        if episodes:
+            parts.append(f"return {np.mean(episodes):.4g} (last {len(episodes)} episodes)")
+        if self.bonus is not None:
+            parts.append(f"bonus {self.bonus:.3g}")
+        return "   ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,129 @@
+"""A command's training session: from the plan in config.json to the reward curve.
+
+A plan is plain data: the `Setup` under "setup", total_timesteps, eval_freq, eval_episodes, save_freq, bonus,
+and what else the command needs to build model and learner anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from rlgen import runs, training
+from rlgen.progress import ProgressLines
+from rlgen.relabel import LearnReward
+
+
+def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan of a run to resume, longer if the flags say so.
+
+    Args:
+        run: The run's folder.
+        flags: What the user gave, by name; None for what was left out. Others than a plan's are passed over.
+
+    Raises:
+        ValueError: not a run folder, or a flag that contradicts the run.
+    """
+    plan = runs.read_config(run)
+    stored = {**plan, **runs.read_setup(run).to_dict()}
+    for name in flags.keys() & stored.keys():
+        value, old = json.loads(json.dumps(flags[name])), stored[name]
+        if value is None or value == old:
+            continue
+        if name == "total_timesteps" and value > old:
+            plan[name] = value
+        elif not isinstance(value, dict) or any(old.get(key) != part for key, part in value.items()):
+            flag = f"--{name.replace('_', '-')} {value}"
+            raise ValueError(f"{flag} contradicts {run}, which has {old}: leave it out, or start a new run")
+    return plan
+
+
+def begun(run: Path) -> bool:
+    """Whether the run has a checkpoint, damaged or not; one killed before its first starts from step 0."""
+    return (run / "final").exists() or any((run / "checkpoints").glob("step_*"))
+
+
+def title(plan: Mapping[str, Any]) -> str:
+    """Environment, algorithm, bonus and seed."""
+    setup = plan["setup"]
+    return f"{setup['env']}, {setup['algo']}, bonus {plan['bonus']}, seed {setup['seed']}"
+
+
+def announce(run: Path, plan: Mapping[str, Any], model: BaseAlgorithm, checkpoint: Path | None) -> None:
+    """Say what will run, where, and what it will take."""
+    print(f"{title(plan)}: {plan['total_timesteps']:,} steps, kept in {run}")
+    if checkpoint:
+        print(f"going on from {checkpoint}")
+    size = training.replay_bytes(model) / 1e9
+    if size:
+        print(f"replay buffer: up to {size:.2g} GB of memory, and as much on disk for each of 3 checkpoints")
+
+
+def train(
+    run: Path,
+    plan: Mapping[str, Any],
+    model: BaseAlgorithm,
+    learner: LearnReward | None,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+) -> None:
+    """The training itself, its progress on the terminal, and what becomes of an early end.
+
+    Raises:
+        SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
+        EnvironmentNaN: names environment, step and the last checkpoint.
+        ValueError: the checkpoint does not fit.
+    """
+    setup, env = training.Setup.from_dict(plan["setup"]), model.get_env()
+    assert env is not None
+    bar = progress and sys.stdout.isatty()
+    lines = ProgressLines(learner.reward.name if learner else None, seconds=float("inf") if bar else 10.0)
+    try:
+        runs.train(
+            run,
+            model,
+            learner,
+            plan["total_timesteps"],
+            eval_env=training.make_eval_env(setup, env) if plan["eval_freq"] else None,
+            eval_freq=plan["eval_freq"],
+            n_eval_episodes=plan["eval_episodes"],
+            save_freq=plan["save_freq"],
+            checkpoint=checkpoint,
+            callbacks=[lines],
+            progress_bar=bar,
+        )
+    except runs.Stopped as stop:
+        print(f"saved; go on with: python -m rlgen.{plan['command']} --resume {run}")
+        raise SystemExit(128 + stop.signal) from None
+    except training.EnvironmentNaN as error:
+        kept = runs.latest_checkpoint(run)
+        where = f"the last checkpoint is {kept}" if kept else "there was no checkpoint yet"
+        raise training.EnvironmentNaN(f"{setup.env}: {error}; {where}") from error
+    except ValueError as error:
+        if not lines.started:
+            raise
+        # Not what one line could explain: show where it happened.
+        raise RuntimeError(f"training failed after {model.num_timesteps} steps") from error
+
+
+@contextmanager
+def tracking(wanted: bool, run: Path, plan: Mapping[str, Any]) -> Iterator[None]:
+    """Copy what goes to TensorBoard to Weights & Biases; a resumed run continues its own page."""
+    if not wanted:
+        yield
+        return
+    import wandb  # type: ignore[import-not-found]
+
+    page = run / "wandb_id.txt"
+    if not page.exists():
+        page.write_text(uuid4().hex)
+    options = {"project": "rlgen", "name": run.name, "dir": str(run), "resume": "allow"}
+    with wandb.init(id=page.read_text(), config=dict(plan), sync_tensorboard=True, **options):
+        yield

@@ -1,0 +1,275 @@
+"""What every training command shares: the environments, the algorithms, and the one description of both."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import RescaleAction
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, sync_envs_normalization
+from torch import nn
+
+import rlgen
+from rlgen.episode_log import EnvironmentNaN, EpisodeLog
+from rlgen.recorder import TransitionRecorder, check_spaces
+
+__all__ = ["ALGORITHMS", "OFF_POLICY", "ON_POLICY", "EnvironmentNaN", "Setup", "make_env", "make_model"]
+
+ALGORITHMS = {
+    "ppo": "stable_baselines3:PPO",
+    "a2c": "stable_baselines3:A2C",
+    "trpo": "sb3_contrib:TRPO",
+    "sac": "stable_baselines3:SAC",
+    "td3": "stable_baselines3:TD3",
+    "ddpg": "stable_baselines3:DDPG",
+    "tqc": "sb3_contrib:TQC",
+    "crossq": "sb3_contrib:CrossQ",
+    "dqn": "stable_baselines3:DQN",
+}
+ON_POLICY = frozenset({"ppo", "a2c", "trpo"})
+OFF_POLICY = frozenset(ALGORITHMS) - ON_POLICY
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+}
+SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
+EVAL_SEED = 10_000  # added to the seed for the evaluation environment
+NOISE = 0.1  # TD3 and DDPG explore not at all without
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How environments and model are built, fully resolved; plain data, it stands in config.json."""
+
+    env: str
+    """Gymnasium id."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `gymnasium.make`."""
+    algo: str = "ppo"
+    """One of `ALGORITHMS`."""
+    n_envs: int = 1
+    """Environments in parallel."""
+    seed: int = 0
+    """Of everything; environment k gets seed + k."""
+    device: str = "cpu"
+    """Torch's device."""
+    normalize_obs: bool = False
+    """Running normalisation of what the policy sees (VecNormalize)."""
+    normalize_reward: bool = False
+    """Running normalisation of the environment's reward (VecNormalize)."""
+    hyperparams: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the SB3 class. Besides: "lin_3e-4" is a learning rate or clip range that falls linearly
+    to 0; `action_noise` is a standard deviation or null; `activation_fn` in policy_kwargs a name: "tanh"."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As json."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Setup:
+        """Inverse of `to_dict`."""
+        return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+
+    def wrappers(self) -> list[str]:
+        """Names of the wrappers round each environment and round all of them, innermost first."""
+        names = ["RescaleAction(-1, 1) (Box actions)", "Monitor", "EpisodeLog", "TransitionRecorder"]
+        return names + ["VecNormalize"] * (self.normalize_obs or self.normalize_reward)
+
+
+# Environments
+
+
+def check_env_id(env: str) -> None:
+    """Refuse an id that is not registered, and register ours on the way.
+
+    Raises:
+        ValueError: with the nearest registered ids; or our ids are hidden by a module `envs` of the user's.
+    """
+    module, _, name = env.rpartition(":")
+    if module and module != "envs":
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--env {env}: cannot import {module!r} ({error})") from error
+    ours = name.startswith("rlgen/") or module == "envs"
+    trouble = _register_ours()
+    if ours and trouble:
+        raise ValueError(trouble)
+    if name in gym.registry:
+        return
+    close = get_close_matches(name, sorted(gym.registry), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else "see gymnasium.pprint_registry() for all ids"
+    raise ValueError(f"unknown environment {name!r}: {hint}{f' ({trouble})' if trouble else ''}")
+
+
+def _register_ours() -> str:
+    """Import our package `envs`; what is in the way, or nothing."""
+    home = Path(rlgen.__file__).parents[1]
+    try:
+        found = import_module("envs")
+    except ImportError as error:
+        return f"the package envs that registers rlgen/... cannot be imported ({error}): install rlgen again"
+    place = Path(found.__file__).parent if found.__file__ else Path(next(iter(found.__path__), "?"))
+    if place.resolve() == (home / "envs").resolve():
+        found.quiet()  # MuJoCo would write MUJOCO_LOG.TXT into the working directory
+        return ""
+    return f"{place} hides the package envs of rlgen: rename yours, or run from another folder"
+
+
+def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
+    """The training environments: actions rescaled to [-1, 1], monitored, logged, recorded, normalised.
+
+    Args:
+        setup: what to build.
+        render_mode: of `gymnasium.make`.
+
+    Raises:
+        ValueError: an unknown id, arguments that it does not take, spaces that are not supported.
+        EnvironmentNaN: later, in `reset` and `step`.
+    """
+    check_env_id(setup.env)
+    if setup.n_envs < 1:
+        raise ValueError(f"n_envs is {setup.n_envs}: give at least 1")
+    venv = DummyVecEnv([_thunk(setup, k, render_mode) for k in range(setup.n_envs)])
+    venv.seed(setup.seed)
+    recorded = TransitionRecorder(venv)
+    if not (setup.normalize_obs or setup.normalize_reward):
+        return recorded
+    return VecNormalize(
+        recorded,
+        norm_obs=setup.normalize_obs,
+        norm_reward=setup.normalize_reward,
+        gamma=setup.hyperparams.get("gamma", 0.99),
+    )
+
+
+def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gym.Env]:
+    name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
+
+    def build() -> gym.Env:
+        try:
+            env = gym.make(name, render_mode=render_mode, disable_env_checker=True, **setup.env_kwargs)
+        except (TypeError, ImportError, gym.error.Error) as error:
+            raise ValueError(f"cannot make {setup.env} with {dict(setup.env_kwargs)}: {error}") from error
+        try:
+            check_spaces(env.observation_space, env.action_space)
+        except ValueError as error:
+            raise ValueError(f"{setup.env}: {error}") from error
+        if isinstance(env.action_space, spaces.Box):
+            env = RescaleAction(env, -1, 1)  # type: ignore[arg-type]  # floats would warn
+        return EpisodeLog(Monitor(env), index, setup.n_envs)
+
+    return build
+
+
+def make_eval_env(setup: Setup, training_env: VecEnv, render_mode: str | None = None) -> VecEnv:
+    """One environment in the same wrappers, with the statistics of the training environment.
+
+    Its reward is never normalised and its statistics never move; `sync_envs_normalization` renews them.
+    """
+    one = Setup.from_dict({**setup.to_dict(), "n_envs": 1, "seed": setup.seed + EVAL_SEED})
+    venv = make_env(one, render_mode)
+    if isinstance(venv, VecNormalize):
+        venv.training = venv.norm_reward = False
+        sync_envs_normalization(training_env, venv)
+    return venv
+
+
+# Models
+
+
+def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
+    """The SB3 algorithm on `venv`, silent.
+
+    Raises:
+        ValueError: an unknown algorithm or hyperparameter, or actions that the algorithm does not take.
+    """
+    if setup.algo not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {setup.algo!r}: choose one of {', '.join(ALGORITHMS)}")
+    module, _, name = ALGORITHMS[setup.algo].partition(":")
+    algorithm = getattr(import_module(module), name)
+    _check_actions(setup, venv.action_space)
+    arguments = _arguments(setup, venv, set(inspect.signature(algorithm).parameters))
+    try:
+        return algorithm(env=venv, seed=setup.seed, device=setup.device, verbose=0, **arguments)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f"{setup.algo} refuses {dict(setup.hyperparams)}: {error}") from error
+
+
+def _check_actions(setup: Setup, space: spaces.Space) -> None:
+    discrete = isinstance(space, spaces.Discrete)
+    if setup.algo in OFF_POLICY and discrete != (setup.algo == "dqn"):
+        able = "ppo, trpo, a2c or dqn" if discrete else "ppo, trpo, a2c, sac, td3, ddpg, tqc or crossq"
+        raise ValueError(f"{setup.algo} does not take the actions of {setup.env}, {space}: use --algo {able}")
+
+
+def _arguments(setup: Setup, venv: VecEnv, known: set[str]) -> dict[str, Any]:
+    """Hyperparameters as SB3 wants them."""
+    arguments: dict[str, Any] = {"policy": "MlpPolicy", **setup.hyperparams}
+    ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
+    for key in arguments:
+        if key not in known - ours:
+            close = get_close_matches(key, sorted(known - ours), n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known - ours))}"
+            raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
+    for key in SCHEDULED:
+        if isinstance(arguments.get(key), str):
+            arguments[key] = _schedule(key, arguments[key])
+    noise = arguments.get("action_noise", NOISE if setup.algo in ("td3", "ddpg") else None)
+    if noise is not None:
+        size = np.ones(venv.action_space.shape or ())
+        arguments["action_noise"] = NormalActionNoise(0.0 * size, float(noise) * size)
+    if isinstance(arguments.get("train_freq"), list):
+        arguments["train_freq"] = tuple(arguments["train_freq"])
+    if "policy_kwargs" in arguments:
+        arguments["policy_kwargs"] = _policy_kwargs(arguments["policy_kwargs"])
+    return arguments
+
+
+def _schedule(key: str, text: str) -> LinearSchedule:
+    kind, _, value = text.partition("_")
+    try:
+        if kind == "lin":
+            return LinearSchedule(float(value), 0.0, 1.0)
+    except ValueError:
+        pass
+    raise ValueError(f"{key} is {text!r}: give a number, or lin_3e-4 to fall linearly to 0")
+
+
+def _policy_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"policy_kwargs is {given!r}: give a dict such as {{'net_arch': [64, 64]}}")
+    kwargs = dict(given)
+    name = kwargs.get("activation_fn")
+    if isinstance(name, str):
+        if name not in ACTIVATIONS:
+            raise ValueError(f"activation_fn is {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+        kwargs["activation_fn"] = ACTIVATIONS[name]
+    return kwargs
+
+
+def replay_bytes(model: BaseAlgorithm) -> int:
+    """Memory of the replay buffer once it is full, 0 on-policy; a checkpoint on disk takes up to as much.
+
+    Three checkpoints stand on the disk at once while a new one is written.
+    """
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is None:
+        return 0
+    return sum(value.nbytes for value in vars(buffer).values() if isinstance(value, np.ndarray))
