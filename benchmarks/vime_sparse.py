@@ -5,38 +5,39 @@
     python -m benchmarks.vime_sparse --table               only the table of what is recorded
     python -m benchmarks.vime_sparse --plot                the table and the learning curves
 
-Fixed before the first of these runs: seeds 100 to 109 (none used for tuning), the steps of each task, one default
-of VIME for all, the environment's preset otherwise, the same for all bonuses. A seed succeeds if at least half of
-its last 100 training episodes earn reward.
+Fixed before the first of these runs: seeds 100 to 109 (none used for tuning), the steps of each task, one
+default of VIME for all, the environment's preset otherwise, the same for all bonuses. A seed succeeds if at
+least half of its last 100 training episodes earn reward.
 
     tasks   PPO, none / expected / realised / rnd / prediction-error / random, 10 seeds, and plain PPO with an
-            entropy bonus of .003 and .01, on SparseCartPoleSwingup (200k steps), SparseHalfCheetahFar (500k) and
-            SparseMountainCar (150k)
+            entropy bonus of .003 and .01, on SparseCartPoleSwingup (200k steps), SparseHalfCheetahFar (500k)
+            and SparseMountainCar (150k)
     noisy   PPO, expected / prediction-error, 10 seeds, on the first two beside a noisy television
     trpo    TRPO, none / expected, 5 seeds, on the three tasks
-    paper   PPO, none / expected, 5 seeds, on the paper's SparseHalfCheetah (5M steps; each run is checkpointed)
+    paper   PPO, none / expected, 5 seeds, on the paper's SparseHalfCheetah (5M steps; runs are checkpointed)
 
-Reference: trial runs of plain PPO succeeded in 0, 0 and half of the seeds on the three tasks. The author of VIME
-has 103.7 on SparseHalfCheetah (average over training, TRPO, 5M steps or so), and 0 for TRPO alone.
+Reference: trial runs of plain PPO succeeded in 0, 0 and half of the seeds on the three tasks. The author of
+VIME has 103.7 on SparseHalfCheetah (average over training, TRPO, 5M steps or so), and 0 for TRPO alone.
 
-Hardware of the committed records: 2 vCPU of an AMD EPYC, one thread a run; half a minute to two minutes a run of
-`tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv.
+Hardware of the committed records: 2 vCPU of an AMD EPYC, one thread a run; half a minute to three minutes a
+run of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import tyro
 
 from benchmarks.records import RESULTS, Curve, read_curves
@@ -96,6 +97,8 @@ class Config:
     """Train nothing, draw the curves."""
     results: Path = field(default_factory=lambda: RESULTS)
     """Folder of the records."""
+    scratch: Path = Path("logs/vime_sparse")
+    """Folder of unfinished runs."""
 
 
 def jobs(part: str) -> Iterator[Job]:
@@ -123,25 +126,107 @@ def jobs(part: str) -> Iterator[Job]:
         raise ValueError(f"unknown part {part!r}: choose tasks, noisy, trpo or paper")
 
 
-def train(job: Job, results: Path) -> str:
-    """Run a job and record it; returns a line to print."""
-    import torch
+def train(job: Job, results: Path, scratch: Path) -> str:
+    """Run a job as the command would, record it, and return a line to print.
 
-    from rlgen.relabel import LearnReward
-    from rlgen.train_vime import make_bonus
-    from rlgen.training import make_env, make_model
+    A run that was interrupted goes on from its last checkpoint in the scratch folder.
+    """
+    from rlgen import runs, train_vime
 
-    torch.set_num_threads(1)
-    setup, bonus_preset = settings(job)
-    venv = make_env(setup)
-    model = make_model(setup, venv)
     curve = job.curve(results)
-    callbacks: list[Any] = [recorder(curve)]
-    bonus = make_bonus(job.bonus, "default", venv.get_attr("obs_size")[0], venv.get_attr("action_size")[0], job.seed)
-    if bonus is not None:
-        callbacks.append(LearnReward(bonus, **bonus_preset))
-    model.learn(STEPS[job.env], callback=callbacks)
-    curve.finish({**setup.to_dict(), "steps": STEPS[job.env], "bonus": bonus_preset})
-    venv.close()
-    returns = curve.column("episode_return")[-100:]
-    return f"{job.env} {job.method} seed {job.seed}: {np.mean(returns > 0):.2f} of the last 100 episodes earn reward"
+    folder = scratch / job.env.removeprefix("rlgen/") / job.method / f"seed{job.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = sorted(folder.glob("vime/*/config.json"))
+    config = train_vime.Config(
+        env=job.env,
+        algo=job.algo,
+        bonus=job.bonus,
+        seed=job.seed,
+        total_timesteps=STEPS[job.env],
+        hyperparams={"ent_coef": job.ent_coef} if job.ent_coef else None,
+        eval_freq=0,
+        save_freq=250_000,
+        log_folder=folder,
+    )
+    if begun:
+        config = train_vime.Config(resume=begun[0].parent)
+    with open(folder / "output.txt", "a") as output, redirect_stdout(output):
+        run = train_vime.main(config)
+    for row in pd.read_csv(run / "monitor.csv").itertuples():
+        curve.append(row.step, row.r, row.t)  # type: ignore[arg-type]
+    curve.finish(runs.read_config(run))
+    shutil.rmtree(folder)
+    share = earning(curve)
+    return f"{job.env} {job.method} seed {job.seed}: {share:.2f} of the last 100 episodes earn reward"
+
+
+def earning(curve: Curve) -> float:
+    """Share of the last 100 episodes that earn reward."""
+    return float(np.mean(last_returns(curve) > 0))
+
+
+def last_returns(curve: Curve) -> np.ndarray:
+    """Returns of the last 100 episodes."""
+    return curve.column("episode_return")[-100:]
+
+
+def first_reward(curve: Curve) -> float:
+    """Step at which the first episode with reward ended, infinite without one."""
+    earned = curve.column("step")[curve.column("episode_return") > 0]
+    return float(earned[0]) if len(earned) else float("inf")
+
+
+def table(results: Path) -> None:
+    """Print a row for each task and method, then the figures."""
+    curves = read_curves(BENCHMARK, results)
+    cells: dict[tuple[str, str], list[Curve]] = {}
+    for curve in curves:
+        cells.setdefault((curve.env, curve.method), []).append(curve)
+    print(f"{'task':30} {'method':24} seeds succeed  first reward  return of last 100      mean of training")
+    for (env, method), group in cells.items():
+        finals = np.array([last_returns(curve).mean() for curve in group])
+        means = np.array([curve.column("episode_return").mean() for curve in group])
+        succeed = sum(earning(curve) >= 0.5 for curve in group)
+        first = np.median([first_reward(curve) for curve in group])
+        final, mean = bootstrap(finals), bootstrap(means)
+        print(f"{env:30} {method:24} {len(group):5} {succeed:7}  {first:12.0f}  {final!s:22}  {mean}")
+    for (env, method), group in cells.items():
+        print(f"successes_{env}_{method}: {sum(earning(curve) >= 0.5 for curve in group)}")
+    for env in dict.fromkeys(env for env, _ in cells):
+        compare(env, cells)
+
+
+def compare(env: str, cells: dict[tuple[str, str], list[Curve]]) -> None:
+    """Print how probable it is that VIME beats each control, by the mean return of the last 100 episodes."""
+    vime = cells.get((env, "ppo-expected"), [])
+    for (task, method), group in cells.items():
+        if task == env and vime and method.startswith("ppo-") and method != "ppo-expected":
+            x, y = (np.array([last_returns(curve).mean() for curve in side]) for side in (vime, group))
+            print(f"improvement_{env}_over_{method}: {probability_of_improvement(x, y)}")
+
+
+def main(config: Config) -> None:
+    """Train what is missing, then print the table."""
+    if not (config.table or config.plot):
+        todo = dict.fromkeys(job for part in config.parts for job in jobs(part))
+        chosen = [job for job in todo if job.seed in config.seeds and job.bonus in config.bonuses]
+        missing = [job for job in chosen if not job.curve(config.results).finished()]
+        print(f"{len(chosen)} runs, {len(missing)} of them to do", flush=True)
+        os.environ["OMP_NUM_THREADS"] = "1"
+        fresh = {"max_tasks_per_child": 1, "mp_context": get_context("spawn")}
+        with ProcessPoolExecutor(config.workers, **fresh) as pool:
+            begun = [pool.submit(train, job, config.results, config.scratch) for job in missing]
+            for done in as_completed(begun):
+                print(done.result(), flush=True)
+    table(config.results)
+    if config.plot:
+        from benchmarks import plot
+
+        plot.main(plot.Config(BENCHMARK, results=config.results))
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -143,13 +143,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def checkpoint_folders(run: Path) -> list[Path]:
     """All that are named as checkpoints, damaged or not, oldest first."""
     found = [path for path in (run / "checkpoints").glob("step_*") if path.name[5:].isdecimal()]
-    return sorted(found, key=_step)
+    return sorted(found, key=step_of)
 
 
 def latest_checkpoint(run: Path) -> Path | None:
     """The newest intact checkpoint, `final` included; prints a line for each damaged one passed over."""
     final = [run / "final"] if (run / "final").exists() else []
-    for folder in sorted([*checkpoint_folders(run), *final], key=_step, reverse=True):
+    for folder in sorted([*checkpoint_folders(run), *final], key=step_of, reverse=True):
         try:
             read_manifest(folder)
             return folder
@@ -160,14 +160,14 @@ def latest_checkpoint(run: Path) -> Path | None:
 
 def prune(run: Path, step: int) -> None:
     """Keep the last checkpoints up to `step`: later ones are of a run that was abandoned."""
-    keep = [path for path in checkpoint_folders(run) if _step(path) <= step][-KEPT:]
-    for path in (run / "checkpoints").iterdir():
-        if path not in keep:
-            shutil.rmtree(path)
+    folders = checkpoint_folders(run)
+    keep = [path for path in folders if step_of(path) <= step][-KEPT:]
+    for path in {*folders, *(run / "checkpoints").glob(".step_*.tmp")} - {*keep}:
+        shutil.rmtree(path)
 
 
-def _step(folder: Path) -> int:
-    """What a checkpoint says of itself, unchecked."""
+def step_of(folder: Path) -> int:
+    """The step at which a checkpoint was taken, as it says itself; -1 if it does not."""
     if folder.name != "final":
         return int(folder.name.removeprefix("step_"))
     try:

@@ -39,6 +39,7 @@ from rlgen.folder import (
     read_config,
     read_manifest,
     read_setup,
+    step_of,
     version_changes,
     write_config,
 )
@@ -187,7 +188,7 @@ def train(
         EnvironmentNaN: the environment diverged; the last checkpoint is intact.
         ValueError: the checkpoint does not fit.
     """
-    step = read_manifest(checkpoint)["step"] if checkpoint else 0
+    step = step_of(checkpoint) if checkpoint else 0
     model.set_logger(make_logger(run, step))
     if checkpoint:
         restore(checkpoint, model, learner)

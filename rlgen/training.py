@@ -161,10 +161,11 @@ def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
 
 def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gym.Env]:
     name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
+    kwargs = {**setup.env_kwargs, **({"render_mode": render_mode} if render_mode else {})}
 
     def build() -> gym.Env:
         try:
-            env = gym.make(name, render_mode=render_mode, disable_env_checker=True, **setup.env_kwargs)
+            env = gym.make(name, disable_env_checker=True, **kwargs)
         except (TypeError, ImportError, gym.error.Error) as error:
             raise ValueError(f"cannot make {setup.env} with {dict(setup.env_kwargs)}: {error}") from error
         try:

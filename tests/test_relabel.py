@@ -181,7 +181,7 @@ def test_a_bonus_is_credited_to_the_steps_before_it():
 
     class Spy(LearnReward):
         def _on_rollout_end(self):
-            buffer = self.model.rollout_buffer
+            buffer = self.locals["rollout_buffer"]
             seen.update(rewards=buffer.rewards.copy(), returns=buffer.returns.copy(), batch=self._batch)
             seen.update(starts=buffer.episode_starts.copy(), last=buffer)
             super()._on_rollout_end()
@@ -215,7 +215,7 @@ def test_an_absorbing_state_is_paid_for_ever_at_a_true_end():
 
     class Spy(LearnReward):
         def _on_rollout_end(self):
-            rewards["on"] = (self.model.rollout_buffer.rewards.flatten(), self._batch.terminated.numpy())
+            rewards["on"] = (self._buffer().rewards.flatten(), self._batch.terminated.numpy())
             super()._on_rollout_end()
 
     model = train(ON_POLICY["ppo"], Spy(Absorbing(0.0), env_weight=0.0), limit=1000)
@@ -257,7 +257,8 @@ def test_learning_goes_on_saved_and_loaded(tmp_path):
 
 
 def test_the_learners_state_goes_through_weights_only():
-    learner = LearnReward(vime(), refit_every=40)
+    bonus = vime()
+    learner = LearnReward(bonus, refit_every=40)
     model = train(ON_POLICY["a2c"], learner, steps=200)
     file = io.BytesIO()
     torch.save(learner.state_dict(), file)
@@ -267,8 +268,9 @@ def test_the_learners_state_goes_through_weights_only():
     again.load_state_dict(torch.load(file, weights_only=True))
     first, second = learner.state_dict(), again.state_dict()
     assert first["paid"] == second["paid"] and len(first["pending"]) == len(second["pending"])
-    batch = learner.reward.pool.all()
-    assert torch.equal(again.reward.reward(batch), learner.reward.reward(batch))
+    batch = bonus.pool.all()
+    assert torch.equal(again.reward.reward(batch), bonus.reward(batch))
+    assert again.value is not None and learner.value is not None
     assert torch.equal(again.value.value(batch.obs), learner.value.value(batch.obs))
 
 
@@ -286,7 +288,9 @@ def test_sb3s_callbacks_work_beside_it(tmp_path):
 @pytest.mark.parametrize("low", [-0.4, -3.0])
 def test_box_actions_are_scaled(low):
     space = spaces.Box(low, 1.0, (2,), np.float64)
-    assert np.allclose(encode_actions(np.array([[low, 1.0], [(low + 1) / 2, low]]), space), [[-1, 1], [0, -1]])
+    assert np.allclose(
+        encode_actions(np.array([[low, 1.0], [(low + 1) / 2, low]]), space), [[-1, 1], [0, -1]]
+    )
 
 
 class Picture(Walk):
@@ -320,5 +324,8 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
 def test_action_noise_does_not_reach_the_reward_unclipped():
     noise = NormalActionNoise(np.zeros(2), np.ones(2))
     reward = Constant(0.0)
-    train(partial(TD3, learning_starts=20, batch_size=16, action_noise=noise), LearnReward(reward, refit_every=20))
+    train(
+        partial(TD3, learning_starts=20, batch_size=16, action_noise=noise),
+        LearnReward(reward, refit_every=20),
+    )
     assert max(batch.action.abs().max() for batch in reward.batches) <= 1.0

@@ -41,7 +41,8 @@ def test_an_end_costs_the_bonus_to_come_only_if_episodic():
     for episodic in (True, False):
         first, second = np.ones((6, 2), dtype=np.float32), np.ones((6, 2), dtype=np.float32)
         second[4, 0] += 10.0  # after the end
-        one, two = (SeparateValue(3, episodic=episodic).advantages(data, b, 0.9, 1.0) for b in (first, second))
+        streams = SeparateValue(3, episodic=episodic), SeparateValue(3, episodic=episodic)
+        one, two = (s.advantages(data, b, 0.9, 1.0) for s, b in zip(streams, (first, second), strict=True))
         assert (one[0, 0] == two[0, 0]) == episodic
         assert one[0, 1] == two[0, 1]
 
@@ -51,7 +52,7 @@ def test_a_time_limit_is_bootstrapped_and_a_true_end_is_not():
     values = []
     for data in (ended, cut):
         stream = SeparateValue(3)
-        torch.nn.init.ones_(stream.net[-1].bias)  # V = 1 everywhere
+        torch.nn.init.ones_(list(stream.net.parameters())[-1])  # the last bias: V = 1 everywhere
         values.append(stream.advantages(data, np.zeros((6, 2), dtype=np.float32), 0.9, 0.95)[5])
     assert np.allclose(values[0], [-1.0, -0.1], atol=1e-6)
     assert np.allclose(values[1], [-0.1, -0.1], atol=1e-6)
