@@ -102,22 +102,22 @@ class Config:
 
 
 def jobs(part: str) -> Iterator[Job]:
-    """The runs of a part, the seeds innermost.
+    """The runs of a part, in the order in which they are worth having.
 
     Raises:
         ValueError: there is no such part.
     """
     if part == "tasks":
-        order = sorted(BONUSES, key=lambda bonus: bonus not in ("none", "expected"))
-        for bonus, env, seed in product(order, TASKS, SEEDS):
-            yield Job(env, "ppo", bonus, seed)
-        for coefficient, env, seed in product((0.003, 0.01), TASKS, SEEDS):
+        for bonuses in (("expected", "none"), ("prediction-error", "rnd"), ("realised", "random")):
+            for seed, env, bonus in product(SEEDS, TASKS, bonuses):
+                yield Job(env, "ppo", bonus, seed)
+        for seed, env, coefficient in product(SEEDS, TASKS, (0.003, 0.01)):
             yield Job(env, "ppo", "none", seed, coefficient)
     elif part == "noisy":
-        for bonus, env, seed in product(("expected", "prediction-error"), NOISY, SEEDS):
+        for seed, env, bonus in product(SEEDS, NOISY, ("expected", "prediction-error")):
             yield Job(env, "ppo", bonus, seed)
     elif part == "trpo":
-        for bonus, env, seed in product(("none", "expected"), TASKS, SEEDS[:5]):
+        for seed, env, bonus in product(SEEDS[:5], TASKS, ("expected", "none")):
             yield Job(env, "trpo", bonus, seed)
     elif part == "paper":
         for seed, bonus in product(SEEDS[:5], ("expected", "none")):

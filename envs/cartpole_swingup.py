@@ -24,17 +24,17 @@ State = tuple[float, float, float, float]
 class SparseCartPoleSwingupEnv(gym.Env[np.ndarray, np.ndarray]):
     """Swing a hanging pole up by moving its cart, and hold it there.
 
-    Observation (float32): 0 cart position x (m), 1 its velocity (m/s), 2 cosine and 3 sine of the pole's angle
-    (0 upright, pi hanging), 4 angular velocity (rad/s).
+    Observation (float32): 0 cart position x (m), 1 its velocity (m/s), 2 cosine and 3 sine of the pole's
+    angle (0 upright, pi hanging), 4 angular velocity (rad/s).
     Action: 1 number in [-1, 1], the force on the cart in units of 10 N.
     Reward: 1 for each step that ends with cos(angle) > 0.8, else 0.
     Ends: terminates when abs(x) > 3 m; time limit 500 steps of 0.02 s.
     Start: uniform in x +-1 m, velocity +-2 m/s, angle pi +-1 rad, angular velocity +-3 rad/s.
 
     Source: rllab's CartpoleSwingup with the sparse reward of Houthooft et al. (2016), VIME: 1 kg cart, 0.1 kg
-    pole of 1 m, no friction. Departures: a step of 0.02 s, not 0.05 s, where plain PPO meets the reward within
-    its first rollout; cosine and sine of the angle in place of the angle, so that a pole that has turned round
-    is not seen as a new place; Runge-Kutta in place of Box2D.
+    pole of 1 m, no friction. Departures: a step of 0.02 s, not 0.05 s, where plain PPO meets the reward
+    within its first rollout; cosine and sine of the angle in place of the angle, so that a pole that has
+    turned round is not seen as a new place; Runge-Kutta in place of Box2D.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 50}
@@ -80,7 +80,7 @@ def accelerations(angle: float, omega: float, force: float) -> tuple[float, floa
 
 
 def runge_kutta(state: State, force: float, dt: float = DT) -> State:
-    """The state after one classic fourth-order step of `dt` seconds; floats, because arrays would be slower."""
+    """The state after one classic fourth-order step of `dt` seconds, on floats: arrays are slower."""
     x, v, angle, omega = state
     half = dt / 2
     a1, b1 = accelerations(angle, omega, force)

@@ -16,14 +16,14 @@ class SparseHumanoidEnv(HumanoidEnv):
     """gymnasium's Humanoid-v5, paid for being `goal_x` ahead of where it started.
 
     Observation (float64, 350): 0-1 x, y (m), both relative to the origin, then Humanoid-v5's 348 numbers: z,
-    orientation, joint angles, velocities, body inertias and velocities, actuator and contact forces. x is in it,
-    unlike in Humanoid-v5: the reward depends on x. (The start's x is within 0.01 m of the origin.)
+    orientation, joint angles, velocities, body inertias and velocities, actuator and contact forces. x is in
+    it, unlike in Humanoid-v5: the reward depends on x. (The start's x is within 0.01 m of the origin.)
     Action: 17 torques in [-0.4, 0.4].
-    Reward: 1 for each step that ends with x - x0 > goal_x, x0 being the start, else 0; gymnasium's dense terms stay
-    in `info`.
-    Ends: terminates when the torso's z leaves (1, 2) m, as Humanoid-v5 does; time limit 1000 steps of 0.015 s.
+    Reward: 1 for each step that ends with x - x0 > goal_x, x0 being the start, else 0; gymnasium's dense
+    terms stay in `info`.
+    Ends: terminates when the torso's z leaves (1, 2) m, as Humanoid-v5 does; time limit 1000 steps (0.015 s).
 
-    Source: the sparse Humanoid of the SAC-NF and DAC tasks, abs(x) > 0.6 and x - x0 > 1. Departure: forwards only.
+    Source: the sparse Humanoids of SAC-NF, abs(x) > 0.6, and DAC, x - x0 > 1. Departure: forwards, 0.6 m.
     """
 
     def __init__(
@@ -54,10 +54,11 @@ class SparseHumanoidEnv(HumanoidEnv):
 class SparseHumanoidStandupEnv(HumanoidStandupEnv):
     """gymnasium's HumanoidStandup-v5, paid while the torso is higher than `goal_z`.
 
-    Observation (float64, 348): that of HumanoidStandup-v5; 0 is the torso's z (m), so that the reward is in it. x and
-    y, which do not matter, are in `info` only.
+    Observation (float64, 348): that of HumanoidStandup-v5; 0 is the torso's z (m), so that the reward is in
+    it. x and y, which do not matter, are in `info` only.
     Action: 17 torques in [-0.4, 0.4].
-    Reward: 1 for each step that ends with the torso's z > goal_z, else 0; gymnasium's dense terms stay in `info`.
+    Reward: 1 for each step that ends with the torso's z > goal_z, else 0; gymnasium's dense terms stay in
+    `info`.
     Ends: never terminates; time limit 1000 steps of 0.015 s.
     Start: on its back, z 0.1 m.
 

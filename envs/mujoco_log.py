@@ -18,8 +18,8 @@ def quiet() -> None:
     that the user set before stays. Python's `warnings` would not do: as an error, raised inside MuJoCo, a
     warning ends the process.
     """
-    if mujoco.get_mju_user_warning() is None:
-        mujoco.set_mju_user_warning(_log)
+    if mujoco.get_mju_user_warning() is None:  # pyright: ignore[reportAttributeAccessIssue]
+        mujoco.set_mju_user_warning(_log)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _log(message: str) -> None:

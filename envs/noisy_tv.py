@@ -13,9 +13,11 @@ from gymnasium.utils import RecordConstructorArgs
 class NoisyTV(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], RecordConstructorArgs):
     """Append a picture of noise to the observation and a remote control to the action.
 
-    Each step with the remote above 0 shows a fresh picture of independent N(0, 1) numbers; otherwise the last picture
-    stays. So the agent can choose to see transitions that no model will ever predict, which is what a bonus for
-    prediction error pays for, while there is nothing to learn from them. Task, reward and end are unchanged.
+    Each step with the remote above 0 shows a fresh picture of independent N(0, 1) numbers; otherwise the last
+    picture stays. Zapping takes the hands: with the remote above 0 the task's part of the action is zero, as
+    in the source, where the remote is one of the discrete actions. So the agent can choose, in place of its
+    task, transitions that no model will ever predict: what a bonus for prediction error pays for, while there
+    is nothing to learn from them. Reward and end are the task's.
 
     Observation: that of the task, then `n_pixels` numbers, in the dtype of the task.
     Action: that of the task, then the remote in [-1, 1].
@@ -29,7 +31,7 @@ class NoisyTV(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Recor
         ValueError: when the spaces of `env` are not vectors.
 
     References:
-        Burda et al. (2019), Large-Scale Study of Curiosity-Driven Learning, section 5: the noisy TV with a remote.
+        Burda et al. (2019), Large-Scale Study of Curiosity-Driven Learning, section 5: the TV and its remote.
     """
 
     def __init__(self, env: gym.Env[np.ndarray, np.ndarray], n_pixels: int = 4) -> None:
@@ -43,16 +45,19 @@ class NoisyTV(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Recor
         self.action_space = _extend(action, 1, 1.0)
         self.picture = np.zeros(n_pixels, obs.dtype)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict]:
         """Reset the task and switch the TV on."""
         obs, info = self.env.reset(seed=seed, options=options)
         self._redraw()
         return np.concatenate([obs, self.picture]), info
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, Any, bool, bool, dict[str, Any]]:
-        """Step the task; a remote above 0 changes the picture."""
-        obs, reward, terminated, truncated, info = self.env.step(action[:-1])
-        if action[-1] > 0:
+        """Step the task, at rest if the remote is above 0, which also changes the picture."""
+        zap = bool(action[-1] > 0)
+        obs, reward, terminated, truncated, info = self.env.step(action[:-1] * (not zap))
+        if zap:
             self._redraw()
         return np.concatenate([obs, self.picture]), reward, terminated, truncated, info
 

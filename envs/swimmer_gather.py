@@ -24,25 +24,25 @@ SENSOR_SPAN = math.pi  # rad, centred on the direction of the head
 class SwimmerGatherEnv(SwimmerEnv):
     """gymnasium's Swimmer-v5 among 8 apples and 8 bombs, which are points that nothing collides with.
 
-    Observation (float64, 33): 0-1 x, y of the first link's frame (m), 2 its angle (rad), 3-4 joint angles (rad), 5-9
-    velocities of the same five (m/s, rad/s), 10-12 centre of mass of the whole body (m; the last is 0), 13-22
-    apple sensors, 23-32 bomb sensors. A sensor looks into one of 10 equal sectors of the half circle in front, from
-    right to left, and reads 1 - distance / 6 m for the nearest object of its kind in there, 0 for none within 6 m.
+    Observation (float64, 33): 0-1 x, y of the first link's frame (m), 2 its angle (rad), 3-4 joint angles
+    (rad), 5-9 velocities of the same five (m/s, rad/s), 10-12 centre of mass of the whole body (m; the last
+    is 0), 13-22 apple sensors, 23-32 bomb sensors. A sensor looks into one of 10 equal sectors of the half
+    circle in front, from right to left, and reads 1 - distance / 6 m for the nearest object of its kind in
+    there, 0 for none within 6 m.
     Action: 2 joint torques in [-1, 1].
     Reward: +1 for each apple and -1 for each bomb within 1 m of the centre of mass, which is then gone.
-    Ends: terminates when no object is left; time limit 500 steps of 0.05 s. (The source pays -10 when the robot
-    dies; a swimmer cannot.)
-    Start: the swimmer as in Swimmer-v5, objects on distinct even points of [-6, 6)^2 but the origin, at random.
+    Ends: terminates when no object is left; time limit 500 steps of 0.05 s. (The source pays -10 when the
+    robot dies; a swimmer cannot.)
+    Start: the swimmer as in Swimmer-v5, objects on distinct even points of [-6, 6)^2 but the origin, at
+    random.
 
-    Source: rllab's SwimmerGather (Duan et al., 2016), the hardest task of Houthooft et al. (2016), VIME. Departures:
-    gymnasium's model of the swimmer (5 simulation steps of 0.01 s, stronger motors, joint armature); the walls,
-    which the source's swimmer passes through, are left out. The positions of objects out of sight are hidden,
-    as in the source.
+    Source: rllab's SwimmerGather (Duan et al., 2016), the hardest task of Houthooft et al. (2016), VIME.
+    Departures: gymnasium's model of the swimmer (5 simulation steps of 0.01 s, stronger motors, joint
+    armature); the walls, which the source's swimmer passes through, are left out. The positions of objects
+    out of sight are hidden, as in the source.
     """
 
-    def __init__(
-        self, n_apples: int = 8, n_bombs: int = 8, frame_skip: int = 5, **kwargs: Any
-    ) -> None:
+    def __init__(self, n_apples: int = 8, n_bombs: int = 8, frame_skip: int = 5, **kwargs: Any) -> None:
         quiet()
         kwargs |= {"frame_skip": frame_skip, "exclude_current_positions_from_observation": False}
         self.is_apple = np.arange(n_apples + n_bombs) < n_apples  # (K,)
@@ -74,9 +74,9 @@ class SwimmerGatherEnv(SwimmerEnv):
         return reward
 
     def _centre(self) -> np.ndarray:
-        """The centre of mass (3,), of this moment: after a step, MuJoCo still holds that of the last substep."""
-        mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_comPos(self.model, self.data)
+        """The centre of mass (3,) now: after a step, MuJoCo still holds that of the last substep."""
+        mujoco.mj_kinematics(self.model, self.data)  # pyright: ignore[reportAttributeAccessIssue]
+        mujoco.mj_comPos(self.model, self.data)  # pyright: ignore[reportAttributeAccessIssue]
         return self.data.subtree_com[self.model.body("torso").id].copy()
 
     def _get_obs(self) -> np.ndarray:

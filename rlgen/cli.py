@@ -10,12 +10,21 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Optional, TypeVar
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 C = TypeVar("C")
+
+# What a flag that may be left out holds. tyro checks `str | None` with typeguard, whose import takes a third
+# of the time of --help, and `Optional[str]` without.
+MaybeText = Optional[str]  # noqa: UP045
+MaybeWhole = Optional[int]  # noqa: UP045
+MaybeNumber = Optional[float]  # noqa: UP045
+MaybePairs = Optional[dict]  # noqa: UP045
+MaybePath = Optional[Path]  # noqa: UP045
 
 
 class BadFlag(Exception):

@@ -154,7 +154,7 @@ def latest_checkpoint(run: Path) -> Path | None:
             read_manifest(folder)
             return folder
         except ValueError as error:
-            print(f"{error}; taking the one before")
+            print(f"{error}; passed over")
     return None
 
 
@@ -167,13 +167,13 @@ def prune(run: Path, step: int) -> None:
 
 
 def step_of(folder: Path) -> int:
-    """The step at which a checkpoint was taken, as it says itself; -1 if it does not."""
+    """The step at which a checkpoint was taken, by its name or manifest; unknown counts as the latest."""
     if folder.name != "final":
         return int(folder.name.removeprefix("step_"))
     try:
         return int(json.loads((folder / "manifest.json").read_text())["step"])
     except (OSError, ValueError, KeyError, TypeError):
-        return -1
+        return sys.maxsize
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

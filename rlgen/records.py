@@ -26,6 +26,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_normalization
 
 from rlgen.checkpoints import generators, set_generators
+from rlgen.episode_log import EnvironmentNaN
 from rlgen.folder import atomic_write
 from rlgen.training import EVAL_SEED
 
@@ -39,36 +40,40 @@ class Table:
     Args:
         path: of the file; an existing one is continued.
         columns: to begin with.
-        step: rows beyond this step, and a row that a crash left half written, are cut off.
+        step: rows beyond this step, and a last row that a crash left half written, are cut off.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...] = ("step",), step: int = 0) -> None:
-        self.path, self.columns, self.rows = path, list(columns), []
-        lines = list(csv.reader(io.StringIO(path.read_text()))) if path.exists() else []
-        if lines:
-            self.columns = lines[0]
-            self.rows = [row for row in lines[1:] if len(row) == len(self.columns) and int(row[0]) <= step]
-        self._rewrite()
+        self.path = path
+        lines = self._read() if path.exists() else []
+        self.columns = lines[0] if lines else list(columns)
+        rows = [row for row in lines[1:] if int(row[0]) <= step]
+        self._newest = rows[-1] if rows else []
+        self._write(rows)
 
     def last(self, column: str) -> float:
         """The newest value in a column, 0 without rows."""
-        return float(self.rows[-1][self.columns.index(column)]) if self.rows else 0.0
+        return float(self._newest[self.columns.index(column)]) if self._newest else 0.0
 
     def append(self, row: dict[str, Any]) -> None:
         """Write a row at once."""
         new = [name for name in row if name not in self.columns]
-        self.columns += new
-        self.rows = [old + [""] * len(new) for old in self.rows] if new else self.rows
-        self.rows.append([_text(row.get(name, "")) for name in self.columns])
         if new:
-            self._rewrite()
-        else:
-            with open(self.path, "a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow(self.rows[-1])
+            rows = [old + [""] * len(new) for old in self._read()[1:]]
+            self.columns += new
+            self._write(rows)
+        self._newest = [_text(row.get(name, "")) for name in self.columns]
+        with open(self.path, "a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(self._newest)
 
-    def _rewrite(self) -> None:
+    def _read(self) -> list[list[str]]:
+        """Header and rows; a last line that a crash cut short is left out."""
+        text = self.path.read_text()
+        return list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+
+    def _write(self, rows: list[list[str]]) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
+        csv.writer(text, lineterminator="\n").writerows([self.columns, *rows])
         atomic_write(self.path, text.getvalue())
 
 
@@ -169,9 +174,12 @@ class Evaluations(BaseCallback):
             sync_envs_normalization(self.training_env, self.env)
         with undisturbed(self.model):
             self.env.seed((self.model.seed or 0) + EVAL_SEED)
-            returns, lengths = evaluate_policy(
-                self.model, self.env, self.n_episodes, return_episode_rewards=True, warn=False
-            )
+            try:
+                returns, lengths = evaluate_policy(
+                    self.model, self.env, self.n_episodes, return_episode_rewards=True, warn=False
+                )
+            except EnvironmentNaN as error:
+                raise EnvironmentNaN(f"evaluation after {self.model.num_timesteps} steps: {error}") from error
         values = (self.model.num_timesteps, np.mean(returns), np.std(returns), np.mean(lengths))
         self.table.append(dict(zip(EVALUATIONS, values, strict=True)))
         self.logger.record("eval/mean_return", values[1])

@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,33 +35,33 @@ class Config:
     Defaults come from the preset of the environment and algorithm, which is printed; a flag beats it.
     """
 
-    env: Annotated[str | None, cli.one(str, "ID", "none")] = None
+    env: Annotated[cli.MaybeText, cli.one(str, "ID", "none")] = None
     """Gymnasium id, or one of ours such as rlgen/SparseAnt-v0."""
-    algo: Annotated[str | None, cli.choice(tuple(DEFAULTS), "ppo")] = None
+    algo: Annotated[cli.MaybeText, cli.choice(tuple(DEFAULTS), "ppo")] = None
     """SB3 algorithm."""
-    total_timesteps: Annotated[int | None, cli.whole(PRESET), arg(aliases=["-n"])] = None
+    total_timesteps: Annotated[cli.MaybeWhole, cli.whole(PRESET), arg(aliases=["-n"])] = None
     """Environment steps, all environments together; 1e6 is understood."""
-    n_envs: Annotated[int | None, cli.whole(PRESET)] = None
+    n_envs: Annotated[cli.MaybeWhole, cli.whole(PRESET)] = None
     """Environments in parallel."""
-    seed: Annotated[int | None, cli.whole("0", least=0)] = None
+    seed: Annotated[cli.MaybeWhole, cli.whole("0", least=0)] = None
     """Seed of everything."""
-    eta: Annotated[float | None, cli.number(PRESET)] = None
+    eta: Annotated[cli.MaybeNumber, cli.number(PRESET)] = None
     """Weight of the bonus, relative to the environment's reward; 0 or more."""
-    bonus: Annotated[str | None, cli.choice(BONUSES, "expected")] = None
+    bonus: Annotated[cli.MaybeText, cli.choice(BONUSES, "expected")] = None
     """Information gain (expected, realised), a control, or none for plain SB3."""
-    setting: Annotated[str | None, cli.choice(SETTINGS, "default")] = None
+    setting: Annotated[cli.MaybeText, cli.choice(SETTINGS, "default")] = None
     """default, or VIME as published (whose bonus is realised)."""
-    device: Annotated[str | None, cli.one(str, "NAME", "by-algorithm")] = None
+    device: Annotated[cli.MaybeText, cli.one(str, "NAME", "by-algorithm")] = None
     """Torch's device for the policy; cpu on-policy, else auto."""
-    eval_freq: Annotated[int | None, cli.whole("50000", least=0)] = None
+    eval_freq: Annotated[cli.MaybeWhole, cli.whole("50000", least=0)] = None
     """Environment steps between evaluations; 0 for none."""
-    eval_episodes: Annotated[int | None, cli.whole("5")] = None
+    eval_episodes: Annotated[cli.MaybeWhole, cli.whole("5")] = None
     """Episodes of an evaluation."""
-    save_freq: Annotated[int | None, cli.whole("50000", least=0)] = None
+    save_freq: Annotated[cli.MaybeWhole, cli.whole("50000", least=0)] = None
     """Environment steps between checkpoints; 0 for the last alone."""
-    env_kwargs: Annotated[dict[str, Any] | None, cli.PAIRS] = None
+    env_kwargs: Annotated[cli.MaybePairs, cli.PAIRS] = None
     """Arguments of the environment."""
-    hyperparams: Annotated[dict[str, Any] | None, cli.PAIRS, arg(aliases=["-params"])] = None
+    hyperparams: Annotated[cli.MaybePairs, cli.PAIRS, arg(aliases=["-params"])] = None
     """Arguments of the SB3 algorithm, such as gamma:0.99 learning_rate:lin_3e-4."""
     track: bool = False
     """Log to Weights & Biases too."""
@@ -68,7 +69,7 @@ class Config:
     """A progress bar, on a terminal."""
     log_folder: Annotated[Path, arg(aliases=["-f"], metavar="DIR")] = Path("logs")
     """Runs are kept in DIR/vime/ENV_K."""
-    resume: Annotated[Path | None, cli.one(Path, "RUN", "none")] = None
+    resume: Annotated[cli.MaybePath, cli.one(Path, "RUN", "none")] = None
     """Continue this run; all else comes from its config.json, and -n may lengthen it."""
     video: bool = False
     """Render an episode at the end."""
@@ -201,7 +202,7 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward | None]:
     plan["wrappers"] = setup.wrappers()
     venv = training.make_env(setup)
     model = training.make_model(setup, venv)
-    sizes = int(np.prod(venv.observation_space.shape or ())), recorder.action_size(venv.action_space)
+    sizes = prod(venv.observation_space.shape or ()), recorder.action_size(venv.action_space)
     bonus = make_bonus(plan["bonus"], plan["setting"], *sizes, setup.seed, **plan["bonus_settings"])
     if bonus is None:
         return model, None

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from rlgen import VIME, LearnReward
 from rlgen.recorder import TransitionRecorder
@@ -193,8 +192,7 @@ def test_what_changes_the_state_resumes(tmp_path, algo, hyperparams):
 
 
 def test_sac_with_normalisation_resumes(tmp_path):
-    normalize = {"normalize_obs": True, "normalize_reward": True}
-    setup = Setup("Hopper-v5", SHORT, algo="sac", hyperparams=OFF_POLICY, **normalize)
+    setup = Setup("Hopper-v5", SHORT, "sac", 1, 0, "cpu", True, True, OFF_POLICY)
     check_resumes(setup, tmp_path, n=140, save_freq=45, killed_at=120)
 
 
@@ -204,8 +202,9 @@ def test_evaluation_leaves_no_trace(tmp_path, algo):
     setup = Setup("Hopper-v5", SHORT, algo=algo, n_envs=2, normalize_obs=True, hyperparams=hyperparams)
     with_, without = (new_run(tmp_path, "test", setup.env) for _ in range(2))
     for run in (with_, without):
-        model = make_model(setup, make_env(setup))
-        eval_env = make_eval_env(setup, model.get_env()) if run == with_ else None
+        venv = make_env(setup)
+        model = make_model(setup, venv)
+        eval_env = make_eval_env(setup, venv) if run == with_ else None
         train(run, model, None, 256, eval_env=eval_env, eval_freq=100, save_freq=0)
     expected, got = state(without), state(with_)
     assert len(rows(with_, "evaluations.csv")) >= 2
@@ -232,12 +231,11 @@ def test_a_wrong_restore_is_found(tmp_path):
 def test_statistics_come_back(tmp_path):
     setup = Setup("Hopper-v5", normalize_obs=True, hyperparams=ON_POLICY | {"batch_size": 64})
     run = new_run(tmp_path, "test", setup.env)
-    model = make_model(setup, make_env(setup))
+    model: Any = make_model(setup, make_env(setup))
     train(run, model, None, 128, save_freq=0)
-    fresh = make_model(setup, make_env(setup))
+    fresh: Any = make_model(setup, make_env(setup))
     train(run, fresh, None, 128, save_freq=0, checkpoint=run / "final")
-    before, after = (unwrap_vec_normalize(m.get_env()) for m in (model, fresh))
-    assert before is not None and after is not None
-    assert before.obs_rms.count > 128
-    assert np.array_equal(before.obs_rms.mean, after.obs_rms.mean)
-    assert np.array_equal(before.obs_rms.var, after.obs_rms.var)
+    before, after = (m.get_vec_normalize_env().obs_rms for m in (model, fresh))
+    assert before.count > 128
+    assert np.array_equal(before.mean, after.mean)
+    assert np.array_equal(before.var, after.var)

@@ -13,7 +13,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -28,7 +27,6 @@ from rlgen.training import (
     make_model,
     replay_bytes,
 )
-
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,7 +62,7 @@ class Odd(gym.Env):
 
 @pytest.fixture(autouse=True)
 def registered():
-    gym.register("test/Odd-v0", Odd, max_episode_steps=20)
+    gym.register("test/Odd-v0", lambda **kwargs: Odd(**kwargs), max_episode_steps=20)
     yield
     del gym.registry["test/Odd-v0"]
 
@@ -134,19 +132,19 @@ def test_unsupported_environments_are_refused(kwargs, said):
 
 def test_actions_are_rescaled_and_environments_seeded_apart():
     setup = Setup("Humanoid-v5", n_envs=2, seed=3, normalize_obs=True)
-    venv = make_env(setup)
+    venv: Any = make_env(setup)
     assert isinstance(venv, VecNormalize)
     assert isinstance(venv.venv, TransitionRecorder)
     assert venv.norm_obs and not venv.norm_reward
     assert np.all(venv.action_space.high == 1.0)  # type: ignore[attr-defined]
     venv.reset()
-    raw = venv.get_original_obs()
+    raw: Any = venv.get_original_obs()
     for k in range(2):
         expected, _ = gym.make("Humanoid-v5").reset(seed=3 + k)
         assert np.array_equal(raw[k], expected)
     venv.step(np.ones((2, 17), np.float32))
     assert np.allclose(venv.get_attr("data")[0].ctrl, 0.4)
-    assert all(is_wrapped(env, Monitor) for env in venv.unwrapped.envs)
+    assert venv.env_is_wrapped(Monitor) == [True, True]
 
 
 def test_reward_normalisation_takes_the_algorithms_discount():
@@ -157,10 +155,9 @@ def test_reward_normalisation_takes_the_algorithms_discount():
 
 def test_the_evaluation_environment_shares_the_statistics():
     setup = Setup("Hopper-v5", n_envs=3, normalize_obs=True, normalize_reward=True)
-    venv = make_env(setup)
+    venv: Any = make_env(setup)
     venv.reset()
-    evaluation = make_eval_env(setup, venv)
-    assert isinstance(venv, VecNormalize) and isinstance(evaluation, VecNormalize)
+    evaluation: Any = make_eval_env(setup, venv)
     assert evaluation.num_envs == 1
     assert not evaluation.training and not evaluation.norm_reward
     assert np.array_equal(evaluation.obs_rms.mean, venv.obs_rms.mean)

@@ -1,0 +1,168 @@
+"""Watch, evaluate and record a run: what its policy earns of the environment's own reward.
+
+    python -m rlgen.enjoy logs/vime/Ant-v5_1 -n 20 --video
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from rlgen import cli
+
+if TYPE_CHECKING:
+    import numpy as np
+
+arg = tyro.conf.arg
+
+
+@dataclass(frozen=True)
+class Config:
+    """Evaluate a run on the environment's own reward; render and record what it does."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    episodes: Annotated[int, cli.whole("10"), arg(aliases=["-n"])] = 10
+    """Episodes to play."""
+    checkpoint: Annotated[cli.MaybePath, cli.one(Path, "DIR", "final")] = None
+    """One of the run's checkpoints, such as RUN/checkpoints/step_50000; final/ or the newest unless given."""
+    seed: Annotated[int, cli.whole("20000", least=0)] = 20_000
+    """Episode k starts from seed + k."""
+    stochastic: bool = False
+    """Sample actions instead of taking the most likely one."""
+    video: bool = False
+    """Render the best of the episodes to RUN/videos."""
+    record: Annotated[cli.MaybePath, cli.one(Path, "FILE.npz", "none")] = None
+    """Save all episodes as demonstrations."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """One episode; T steps."""
+
+    seed: int
+    """Of `env.reset`."""
+    obs: np.ndarray
+    """(T + 1, O) raw, the last observation included."""
+    actions: np.ndarray
+    """(T, A) or (T,) as executed; Boxes scaled to [-1, 1]."""
+    rewards: np.ndarray
+    """(T,) the environment's own."""
+    terminated: bool
+    """Whether the MDP ended; else it was a time limit."""
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Play, print, write RUN/enjoy.json, and return what it holds.
+
+    Raises:
+        ValueError: no run folder, a damaged checkpoint, a record that is not an .npz.
+    """
+    if config.record and config.record.suffix != ".npz":
+        raise ValueError(f"--record is {str(config.record)!r}: give a path that ends in .npz")
+    from rlgen import runs, video
+
+    setup = runs.read_setup(config.run)
+    model, venv = runs.load(config.run, config.checkpoint)
+    played = [play(model, venv, config.seed + k, not config.stochastic) for k in range(config.episodes)]
+    result = summary(played)
+    print(
+        f"{setup.env}: return {result['mean_return']:.4g} +- {result['std_return']:.4g} (sd of {len(played)} "
+        f"episodes), length {result['mean_length']:.4g}"
+    )
+    if config.record:
+        save(config.record, setup.env, venv, played)
+        print(config.record)
+    venv.close()
+    if config.video:
+        best = max(played, key=lambda episode: float(episode.rewards.sum()))
+        name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
+        episode = video.Episode(name, setup.env_kwargs, best.seed, best.actions)
+        out = video.render(episode, config.run / "videos" / f"seed{best.seed}")
+        if out:
+            print(out)
+    runs.atomic_write(config.run / "enjoy.json", json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played:
+    """Play one episode from a seed.
+
+    Args:
+        model: As `rlgen.load` gives it.
+        venv: The environment beside it: one copy, a TransitionRecorder round it.
+        seed: Of the reset.
+        deterministic: Take the most likely action.
+    """
+    import numpy as np
+
+    venv.seed(seed)
+    obs, steps, rewards = venv.reset(), [], []
+    while not steps or not steps[-1].done[0]:
+        action, _ = model.predict(obs, deterministic=deterministic)
+        obs, reward, _, _ = venv.step(action)
+        steps.append(venv.last)
+        rewards.append(float(reward[0]))
+    return Played(
+        seed=seed,
+        obs=np.concatenate([steps[0].obs, *(step.next_obs for step in steps)]),
+        actions=np.concatenate([step.action for step in steps]),
+        rewards=np.array(rewards, dtype=np.float32),
+        terminated=bool(steps[-1].terminated[0]),
+    )
+
+
+def summary(played: Sequence[Played]) -> dict[str, Any]:
+    """Means and standard deviations over episodes, and every episode, as json."""
+    import numpy as np
+
+    returns = [float(episode.rewards.sum(dtype=np.float64)) for episode in played]
+    lengths = [len(episode.rewards) for episode in played]
+    return {
+        "mean_return": float(np.mean(returns)),
+        "std_return": float(np.std(returns)),
+        "mean_length": float(np.mean(lengths)),
+        "returns": returns,
+        "lengths": lengths,
+        "terminated": [episode.terminated for episode in played],
+        "seeds": [episode.seed for episode in played],
+    }
+
+
+def save(path: Path, env: str, venv: Any, played: Sequence[Played]) -> None:
+    """Write episodes as demonstrations: plain arrays, one after another.
+
+    obs has T + 1 rows an episode; acts are what `gymnasium.make(env_id)` takes, in its own units.
+    """
+    import numpy as np
+
+    actions = [episode.actions for episode in played]
+    if np.issubdtype(actions[0].dtype, np.floating):  # a Box, which RescaleAction scales to [-1, 1]
+        native = venv.env_method("get_wrapper_attr", "action")[0]
+        actions = [np.stack([native(action) for action in episode]).astype(np.float32) for episode in actions]
+    lengths = np.array([len(episode.rewards) for episode in played])
+    last = np.zeros(lengths.sum(), dtype=bool)
+    last[np.cumsum(lengths) - 1] = True
+    terminated = np.repeat([episode.terminated for episode in played], lengths) & last
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        obs=np.concatenate([episode.obs for episode in played]).astype(np.float32),
+        acts=np.concatenate(actions),
+        rews=np.concatenate([episode.rewards for episode in played]),
+        terminated=terminated,
+        truncated=last & ~terminated,
+        episode_lengths=lengths,
+        seeds=np.array([episode.seed for episode in played]),
+        env_id=np.array(env),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Config))
