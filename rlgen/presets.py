@@ -56,7 +56,7 @@ ON_POLICY = {
         normalize_obs=True,
         hyperparams={
             "n_steps": 512,
-            "batch_size": 256,
+            "batch_size": 512,
             "n_epochs": 10,
             "learning_rate": 3e-4,
             "gamma": 0.99,
@@ -82,12 +82,18 @@ DEFAULTS: dict[str, Preset] = {**ON_POLICY, **OFF_POLICY}
 """By algorithm, for environments without an entry of their own."""
 
 
-def _task(on_policy: int, off_policy: int = 300_000, **hyperparams: Any) -> dict[str, Preset]:
-    """Entries of a task with continuous actions: steps by kind of algorithm, arguments for all."""
+def _task(
+    on_policy: int, off_policy: int = 300_000, normalize_reward: bool = False, **hyperparams: Any
+) -> dict[str, Preset]:
+    """Entries of a task with continuous actions: steps by kind of algorithm, arguments for all.
+
+    Rewards are normalised on-policy only: large returns would drown the policy in the critic's gradient.
+    """
     return {
         algo: replace(
             default,
             n_timesteps=on_policy if algo in ON_POLICY else off_policy,
+            normalize_reward=normalize_reward and algo in ON_POLICY,
             hyperparams={**default.hyperparams, **hyperparams},
         )
         for algo, default in DEFAULTS.items()
@@ -99,9 +105,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "rlgen/SparseMountainCar-v0": _task(150_000, 100_000),
     "rlgen/SparseCartPoleSwingup-v0": _task(200_000, 100_000),
     "rlgen/SparseDoublePendulum-v0": _task(300_000, 100_000),
-    # The paper's time step of 0.01 s: with gamma 0.99 the horizon would be one second.
-    "rlgen/SparseHalfCheetah-v0": _task(5_000_000, gamma=0.995),
-    "rlgen/SparseHalfCheetahFar-v0": _task(500_000),
+    # The reward lies hundreds of steps ahead: with gamma 0.99 the horizon would be a hundred.
+    "rlgen/SparseHalfCheetah-v0": _task(5_000_000, normalize_reward=True, gamma=0.995),
+    "rlgen/SparseHalfCheetahFar-v0": _task(500_000, normalize_reward=True, gamma=0.995),
     "rlgen/SparseAnt-v0": _task(3_000_000),
     "rlgen/SparseHumanoid-v0": _task(3_000_000),
     "rlgen/SwimmerGather-v0": _task(3_000_000),

@@ -27,8 +27,8 @@ from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.streams import Rollout, SeparateValue
 
-DEFAULT_ETA = {"separate": 0.3, "one": 0.1}
-"""Weight of a bonus when `LearnReward` is given none."""
+DEFAULT_ETA = 0.1
+"""Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
 
 class RelabelRolloutBuffer(RolloutBuffer):
@@ -84,8 +84,7 @@ class LearnReward(BaseCallback):
     Args:
         reward: the learned reward.
         env_weight: weight of the environment's reward: 1 adds to it, 0 replaces it.
-        eta: weight of the learned reward; None for 1 where it replaces, else 0.3 in a separate stream and
-            0.1 in one.
+        eta: weight of the learned reward; None for 1 where it replaces, else 0.1.
         stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only);
             "auto" is separate where that can be and the environment's reward counts.
         episodic: of a separate stream: whether an end of the episode ends the bonus's return.
@@ -153,7 +152,7 @@ class LearnReward(BaseCallback):
         # A reward built for other sizes says so now.
         self.reward.reward(self._blank())
         if self.eta is None:
-            self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA[self.stream]
+            self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA
         if self.stream == "separate" and self.value is None:
             seed = (model.seed or 0) + 1
             self.value = SeparateValue(recorder.obs_size, episodic=self.episodic, seed=seed)

@@ -64,11 +64,11 @@ def gae(
 class SeparateValue(nn.Module):
     """A value function of the bonus alone, and the rule that adds its advantage to the environment's.
 
-    A = A_env + eta (sigma_env / sigma_bonus) A_bonus, where both sigmas are the largest standard deviation
-    that the stream has shown lately (a peak that decays by `peak_decay` a rollout). Dividing by a peak rather
-    than by the present deviation lets the bonus fade in the sum as it fades in itself, and leaves the noise
-    of the environment's critic small in rollouts without reward. As long as the environment has paid nothing
-    at all, A_env is only that noise: then A = A_bonus.
+    A = A_env + eta (sigma_env / sigma_bonus) A_bonus, with sigma_env the standard deviation of A_env, mean
+    of the last `memory` rollouts, and sigma_bonus the largest that A_bonus has shown (a peak that decays by
+    `peak_decay` a rollout). Dividing by a peak lets the bonus fade in the sum as it fades in itself. If the
+    last `memory` rollouts have paid nothing, A_env is only its critic's noise: then A = A_bonus, and a reward
+    that was met once and lost again is sought again.
 
     Args:
         obs_dim: size O of the flattened observation.
@@ -78,13 +78,14 @@ class SeparateValue(nn.Module):
         learning_rate: of Adam.
         n_epochs: passes over the rollout a fit.
         batch_size: rows a gradient step.
-        peak_decay: factor a rollout by which a remembered peak falls.
+        memory: rollouts that are looked back on for the environment's reward.
+        peak_decay: factor a rollout by which the remembered peak falls.
         seed: of the network's own generator; nothing global is drawn from.
     """
 
-    peak_env: Tensor
+    env_stds: Tensor
+    unpaid: Tensor
     peak_bonus: Tensor
-    env_has_paid: Tensor
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class SeparateValue(nn.Module):
         learning_rate: float = 1e-3,
         n_epochs: int = 4,
         batch_size: int = 512,
+        memory: int = 5,
         peak_decay: float = 0.99,
         seed: int = 0,
     ) -> None:
@@ -109,9 +111,9 @@ class SeparateValue(nn.Module):
             self.net = _value_network(obs_dim, hidden)
         self.generator = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=learning_rate, fused=True)
-        self.register_buffer("peak_env", torch.zeros(()))
+        self.register_buffer("env_stds", torch.zeros(memory))  # newest first
+        self.register_buffer("unpaid", torch.tensor(memory))  # rollouts since the environment paid
         self.register_buffer("peak_bonus", torch.zeros(()))
-        self.register_buffer("env_has_paid", torch.zeros((), dtype=torch.bool))
 
     @torch.no_grad()
     def value(self, obs: Tensor) -> Tensor:
@@ -150,15 +152,15 @@ class SeparateValue(nn.Module):
     ) -> tuple[np.ndarray, dict[str, float]]:
         """The sum of both streams, (T, N), and what to log of it (see the class for the rule)."""
         env_std, bonus_std = float(env_advantages.std()), float(bonus_advantages.std())
-        self.env_has_paid |= bool(np.any(env_rewards != 0.0))
-        self.peak_env.copy_(torch.as_tensor(max(env_std, self.peak_decay * float(self.peak_env))))
+        self.unpaid.copy_(0 if np.any(env_rewards != 0.0) else self.unpaid + 1)
+        self.env_stds.copy_(torch.cat([torch.tensor([env_std]), self.env_stds[:-1]]))
         self.peak_bonus.copy_(torch.as_tensor(max(bonus_std, self.peak_decay * float(self.peak_bonus))))
         if bonus_std == 0.0 or eta == 0.0:
             return env_advantages, {"advantage_share": 0.0}
-        if not self.env_has_paid:
-            self.peak_env.zero_()
+        if self.unpaid >= len(self.env_stds):
             return bonus_advantages, {"advantage_share": 1.0}
-        weight = eta * float(self.peak_env) / float(self.peak_bonus)
+        known = self.env_stds[self.env_stds > 0]
+        weight = eta * float(known.mean()) / float(self.peak_bonus)
         total = (env_advantages + weight * bonus_advantages).astype(np.float32)
         share = weight * bonus_std / (weight * bonus_std + env_std)
         return total, {"advantage_share": share, "advantage_weight": weight}

@@ -89,6 +89,19 @@ def test_sensors_turn_with_the_body_and_measure_from_its_centre():
     assert env._get_obs()[13 + 2] == pytest.approx(1 - np.hypot(*offset) / 6)  # -36.9 degrees
 
 
+@pytest.mark.parametrize(("distance", "pay"), [(0.95, 1), (-0.95, 1), (1.05, 0), (-1.05, 0)])
+def test_catches_within_a_metre_of_the_centre_of_mass(distance, pay):
+    """Three equal links of 1 m, the first 0.5 m ahead of the frame, the others bent back by 1.5 rad each."""
+    back = [-np.array([math.cos(angle), math.sin(angle)]) for angle in (1.5, 3.0)]
+    middles = [[1.0, 0.0], [0.5, 0.0] + back[0] / 2, [0.5, 0.0] + back[0] + back[1] / 2]
+    centre = np.mean(middles, 0)  # (2,)
+    assert np.hypot(*centre) > 0.5
+    env = swimmer([tuple(centre * (1 + distance / np.hypot(*centre))), (5.0, 5.0)], n_apples=1)
+    env.set_state(np.array([0, 0, 0, 1.5, 1.5]), np.zeros(5))
+    assert env._get_obs()[10:12] == pytest.approx(centre)
+    assert rest(env)[1] == pay
+
+
 @pytest.mark.parametrize(("n_apples", "pay"), [(1, 1), (0, -1)])
 def test_pays_for_an_apple_and_charges_for_a_bomb_once(n_apples, pay):
     env = swimmer([(0.9, 0.0), (5.0, 5.0)], n_apples)
@@ -101,6 +114,14 @@ def test_pays_for_an_apple_and_charges_for_a_bomb_once(n_apples, pay):
 def test_catches_no_further_than_a_metre_and_both_kinds_cancel():
     assert rest(swimmer([(1.1, 0.0)], 1))[1:] == (0, False)
     assert rest(swimmer([(0.5, 0.0), (0.0, 0.5)], 1))[1:] == (0, True)
+
+
+def test_centre_is_that_of_the_state_just_reached():
+    env = swimmer([(5.0, 5.0)], n_apples=1)
+    for _ in range(5):
+        obs = env.step(np.array([1.0, -1.0], np.float32))[0]
+    env.set_state(obs[:5], obs[5:10])  # computes all that follows from a state
+    np.testing.assert_allclose(obs[10:13], env.data.subtree_com[1], atol=1e-12)
 
 
 def test_ends_with_the_last_object_and_starts_anew():

@@ -33,7 +33,7 @@ from rlgen.runs import (
     train,
     write_config,
 )
-from rlgen.training import Setup, make_env, make_model
+from rlgen.training import EnvironmentNaN, Setup, make_env, make_model
 
 PPO = Setup("Pendulum-v1", normalize_obs=True, hyperparams={"n_steps": 32, "batch_size": 32, "n_epochs": 1})
 
@@ -167,6 +167,21 @@ def test_a_crash_while_saving_leaves_the_last_checkpoint(tmp_path, monkeypatch, 
     monkeypatch.undo()
     train(run, fresh(), None, 128, save_freq=32, checkpoint=check_resume(run))
     assert names(run) == ["step_64", "step_96"]
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "said"), [(False, "^observation"), (True, "^evaluation after 64 steps: ")]
+)
+def test_nan_leaves_the_last_checkpoint(tmp_path, monkeypatch, evaluated, said):
+    run = start(tmp_path)
+    model, evaluation = fresh(), make_env(PPO)
+    broken = (evaluation if evaluated else model.get_env()).unwrapped.envs[0].unwrapped
+    calls = iter(range(70))
+    monkeypatch.setattr(broken, "_get_obs", lambda: np.full(3, next(calls, np.nan), np.float32))
+    with pytest.raises(EnvironmentNaN, match=said):
+        train(run, model, None, 128, save_freq=32, eval_env=evaluation, eval_freq=50 if evaluated else 0)
+    assert check_resume(run).name == ("step_32" if evaluated else "step_64")
+    assert not (run / "final").exists()
 
 
 def test_another_environment_is_refused(trained):

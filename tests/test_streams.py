@@ -67,22 +67,34 @@ def test_the_value_network_learns_the_returns():
     assert errors[-1] < 0.1 * errors[0]
 
 
-def test_until_the_environment_pays_its_critics_noise_is_left_out():
-    stream = SeparateValue(3)
-    noise, bonus = np.full((2, 2), 7.0, np.float32) * [[1, -1], [1, -1]], np.array([[1.0, 2.0], [3.0, 4.0]])
-    total, metrics = stream.combine(noise, bonus, np.zeros((2, 2)), eta=0.3)
+NOISE = np.array([[1.0, -1.0], [1.0, -1.0]], np.float32)
+PAID, UNPAID = np.eye(2), np.zeros((2, 2))
+
+
+def test_while_the_environment_pays_nothing_its_critics_noise_is_left_out():
+    stream, bonus = SeparateValue(3, memory=2), np.array([[1.0, 2.0], [3.0, 4.0]])
+    total, metrics = stream.combine(7 * NOISE, bonus, UNPAID, eta=0.3)
     assert np.array_equal(total, bonus) and metrics["advantage_share"] == 1.0
-    total, metrics = stream.combine(noise, bonus, np.eye(2), eta=0.3)
-    assert np.allclose(total - noise, 0.3 * 7.0 / bonus.std() * bonus, rtol=1e-5)
+    total, metrics = stream.combine(7 * NOISE, bonus, PAID, eta=0.3)
+    assert np.allclose(total - 7 * NOISE, 0.3 * 7.0 / bonus.std() * bonus, rtol=1e-5)
     assert np.isclose(metrics["advantage_share"], 0.3 / 1.3)
+    assert stream.combine(7 * NOISE, bonus, UNPAID, eta=0.3)[1]["advantage_share"] < 0.5  # a pause
+    assert np.array_equal(stream.combine(7 * NOISE, bonus, UNPAID, eta=0.3)[0], bonus)  # lost again
+
+
+def test_the_environments_size_is_that_of_the_last_rollouts():
+    stream = SeparateValue(3, memory=2, peak_decay=1.0)
+    for size in (100.0, 2.0):
+        stream.combine(size * NOISE, NOISE, PAID, eta=0.5)
+    total, _ = stream.combine(4 * NOISE, NOISE, PAID, eta=0.5)
+    assert np.allclose(total, (4 + 0.5 * 3) * NOISE, rtol=1e-5)
 
 
 def test_a_fading_bonus_fades_in_the_sum():
-    stream, env = SeparateValue(3), np.array([[1.0, -1.0]])
-    bonus = np.array([[1.0, -1.0]])
-    stream.combine(env, bonus, np.ones((1, 2)), eta=0.3)
-    total, _ = stream.combine(env, 0.1 * bonus, np.ones((1, 2)), eta=0.3)
-    assert np.allclose(total, env * (1 + 0.3 * 0.1 / 0.99), rtol=1e-5)
+    stream = SeparateValue(3)
+    stream.combine(NOISE, NOISE, PAID, eta=0.3)
+    total, _ = stream.combine(NOISE, 0.1 * NOISE, PAID, eta=0.3)
+    assert np.allclose(total, NOISE * (1 + 0.3 * 0.1 / 0.99), rtol=1e-5)
 
 
 def test_no_weight_or_no_bonus_leaves_the_advantages_as_they_are():
