@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import ast
+import io
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import fields
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
@@ -25,10 +28,6 @@ MaybeWhole = Optional[int]  # noqa: UP045
 MaybeNumber = Optional[float]  # noqa: UP045
 MaybePairs = Optional[dict]  # noqa: UP045
 MaybePath = Optional[Path]  # noqa: UP045
-
-
-class BadFlag(Exception):
-    """A flag that cannot be read; not a ValueError, which tyro would print in a box of its own."""
 
 
 def one(read: Callable[[str], Any], metavar: str, default: str) -> PrimitiveConstructorSpec:
@@ -57,7 +56,7 @@ def choice(options: Sequence[str], default: str) -> PrimitiveConstructorSpec:
 
     def read(text: str) -> str:
         if text not in options:
-            raise BadFlag(f"unknown name {text!r}: {nearest(text, options)}")
+            raise ValueError(f"unknown name {text!r}: {nearest(text, options)}")
         return text
 
     return one(read, "|".join(options), default)
@@ -77,7 +76,7 @@ def read_whole(text: str, least: int = 1) -> int:
     """'5', '1_000' or '1e6' -> int."""
     value = read_number(text)
     if value != int(value) or value < least:
-        raise BadFlag(f"{text!r} is not a whole number of at least {least}, such as 5000 or 1e6")
+        raise ValueError(f"{text!r} is not a whole number of at least {least}, such as 5000 or 1e6")
     return int(value)
 
 
@@ -88,7 +87,7 @@ def read_number(text: str) -> float:
     except ValueError:
         value = float("inf")
     if abs(value) == float("inf") or value != value:
-        raise BadFlag(f"{text!r} is not a number, such as 0.3 or 1e6")
+        raise ValueError(f"{text!r} is not a number, such as 0.3 or 1e6")
     return value
 
 
@@ -98,7 +97,7 @@ def read_pairs(args: Sequence[str]) -> dict[str, Any]:
     for text in args:
         key, colon, value = text.partition(":")
         if not key or not colon:
-            raise BadFlag(f"{text!r} is not a pair: write name:value, such as gamma:0.9")
+            raise ValueError(f"{text!r} is not a pair: write name:value, such as gamma:0.9")
         try:
             pairs[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -114,34 +113,47 @@ def nearest(text: str, known: Sequence[str]) -> str:
 
 
 def parse(config: type[C], argv: Sequence[str]) -> C:
-    """Read the flags of a dataclass.
+    """Read the flags of a dataclass; --help prints and leaves.
 
     Raises:
-        BadFlag: an unknown flag or a value that cannot be read.
+        ValueError: an unknown flag, or a value that cannot be read.
     """
-    module = sys.modules[config.__module__]
-    name = module.__spec__.name if module.__spec__ else config.__module__
-    options, unknown = tyro.cli(
-        config,
-        prog=f"python -m {name}",
-        args=argv,
-        return_unknown_args=True,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    spec = sys.modules[config.__module__].__spec__
+    prog = f"python -m {spec.name if spec else config.__module__}"
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            options, unknown = tyro.cli(
+                config, prog=prog, args=argv, return_unknown_args=True, config=(tyro.conf.FlagCreatePairsOff,)
+            )
+    except SystemExit as leave:
+        if not leave.code:
+            raise
+        raise ValueError(unbox(told.getvalue())) from None
     if unknown:
-        flags = [f"--{field.name.replace('_', '-')}" for field in fields(config)]  # type: ignore[arg-type]
-        what = "flag" if unknown[0].startswith("-") else "argument"
-        close = get_close_matches(unknown[0], flags, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else "see --help"
-        raise BadFlag(f"unknown {what} {unknown[0]!r}: {hint}")
+        raise ValueError(_unknown(unknown[0], [field.name for field in fields(config)]))  # type: ignore[arg-type]
     return options
+
+
+def unbox(text: str) -> str:
+    """The first paragraph of tyro's boxed message, on one line."""
+    lines = [line.strip("│ ") for line in text.splitlines()[1:]]
+    paragraph = takewhile(lambda line: line and not line.startswith(("─", "╰")), lines)
+    return " ".join(paragraph).removeprefix("Error parsing ")
+
+
+def _unknown(text: str, names: Sequence[str]) -> str:
+    if not text.startswith("-"):
+        return f"unknown argument {text!r}: see --help"
+    close = get_close_matches(text, [f"--{name.replace('_', '-')}" for name in names], n=1, cutoff=0.5)
+    return f"unknown flag {text!r}: {f'did you mean {close[0]}?' if close else 'see --help'}"
 
 
 def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None = None) -> int:
     """Parse, run `main`, and give the exit status; what the user can mend is told in one line."""
     try:
         main(parse(config, sys.argv[1:] if argv is None else argv))
-    except (BadFlag, ValueError) as error:
+    except ValueError as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -108,6 +108,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
     # The reward lies hundreds of steps ahead: with gamma 0.99 the horizon would be a hundred.
     "rlgen/SparseHalfCheetah-v0": _task(5_000_000, normalize_reward=True, gamma=0.995),
     "rlgen/SparseHalfCheetahFar-v0": _task(500_000, normalize_reward=True, gamma=0.995),
+    "rlgen/NoisyTVSparseCartPoleSwingup-v0": _task(200_000, 100_000),
+    "rlgen/NoisyTVSparseHalfCheetahFar-v0": _task(500_000, normalize_reward=True, gamma=0.995),
     "rlgen/SparseAnt-v0": _task(3_000_000),
     "rlgen/SparseHumanoid-v0": _task(3_000_000),
     "rlgen/SwimmerGather-v0": _task(3_000_000),

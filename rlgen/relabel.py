@@ -27,7 +27,7 @@ from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.streams import Rollout, SeparateValue
 
-DEFAULT_ETA = 0.1
+DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
 
@@ -84,7 +84,7 @@ class LearnReward(BaseCallback):
     Args:
         reward: the learned reward.
         env_weight: weight of the environment's reward: 1 adds to it, 0 replaces it.
-        eta: weight of the learned reward; None for 1 where it replaces, else 0.1.
+        eta: weight of the learned reward; None for 1 where it replaces, else 0.3.
         stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only);
             "auto" is separate where that can be and the environment's reward counts.
         episodic: of a separate stream: whether an end of the episode ends the bonus's return.

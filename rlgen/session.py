@@ -33,16 +33,21 @@ def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     plan = runs.read_config(run)
     stored = {**plan, **runs.read_setup(run).to_dict()}
-    for name in flags.keys() & stored.keys():
+    for name in [name for name in flags if name in stored and flags[name] is not None]:
         value, old = json.loads(json.dumps(flags[name])), stored[name]
-        if value is None or value == old:
-            continue
-        if name == "total_timesteps" and value > old:
+        if name == "total_timesteps" and value >= old:
             plan[name] = value
-        elif not isinstance(value, dict) or any(old.get(key) != part for key, part in value.items()):
-            flag = f"--{name.replace('_', '-')} {value}"
-            raise ValueError(f"{flag} contradicts {run}, which has {old}: leave it out, or start a new run")
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                _agree(run, f"{key}:{part}", part, old.get(key))
+        else:
+            _agree(run, f"--{name.replace('_', '-')} {value}", value, old)
     return plan
+
+
+def _agree(run: Path, flag: str, value: Any, old: Any) -> None:
+    if value != old:
+        raise ValueError(f"{flag} contradicts {run}, which has {old}: leave it out, or start a new run")
 
 
 def begun(run: Path) -> bool:
@@ -58,6 +63,7 @@ def title(plan: Mapping[str, Any]) -> str:
 
 def announce(run: Path, plan: Mapping[str, Any], model: BaseAlgorithm, checkpoint: Path | None) -> None:
     """Say what will run, where, and what it will take."""
+    print(f"preset: {plan['preset']}")
     print(f"{title(plan)}: {plan['total_timesteps']:,} steps, kept in {run}")
     if checkpoint:
         print(f"going on from {checkpoint}")

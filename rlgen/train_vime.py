@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -122,7 +123,6 @@ def new_plan(config: Config) -> dict[str, Any]:
         raise ValueError(f"eta is {config.eta}: give 0 or more (--bonus none turns the bonus off)")
     algo, setting = config.algo or "ppo", config.setting or "default"
     name, preset = preset_for(config.env, algo)
-    print(f"preset: {name}")
     setup = {
         "env": config.env,
         "env_kwargs": config.env_kwargs or {},
@@ -222,7 +222,7 @@ def check_device(name: str) -> None:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        why = str(error).splitlines()[0]
+        why = shorten(str(error).partition("\n")[0], 80)
         raise ValueError(f"--device {name} does not work ({why}): use cpu or auto") from error
 
 
