@@ -87,6 +87,8 @@ class Config:
     """Which of tasks, noisy, trpo and paper."""
     bonuses: tuple[str, ...] = BONUSES
     """Only these bonuses."""
+    envs: tuple[str, ...] = tuple(STEPS)
+    """Only these environments."""
     seeds: tuple[int, ...] = SEEDS
     """Only these seeds."""
     workers: int = 2
@@ -209,7 +211,11 @@ def main(config: Config) -> None:
     """Train what is missing, then print the table."""
     if not (config.table or config.plot):
         todo = dict.fromkeys(job for part in config.parts for job in jobs(part))
-        chosen = [job for job in todo if job.seed in config.seeds and job.bonus in config.bonuses]
+        chosen = [
+            job
+            for job in todo
+            if job.seed in config.seeds and job.bonus in config.bonuses and job.env in config.envs
+        ]
         missing = [job for job in chosen if not job.curve(config.results).finished()]
         print(f"{len(chosen)} runs, {len(missing)} of them to do", flush=True)
         os.environ["OMP_NUM_THREADS"] = "1"
