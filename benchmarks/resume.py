@@ -1,6 +1,6 @@
 """Does a run that was killed end as one that was not? `kill -9` at random times, then `--resume`, bit by bit.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.resume
+    python -m benchmarks.resume
 
 For Ant-v5 and Humanoid-v5, PPO (with VecNormalize) and SAC, each with VIME and small networks: one run of
 `python -m rlgen.train_vime` is left alone, another is killed at five random times and resumed after each.
@@ -16,6 +16,7 @@ Hardware of the committed record: 2 vCPU of an AMD EPYC.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -74,8 +75,9 @@ class Process:
         """Begin the run, or resume it."""
         flags = ["--resume", str(self.run)] if self.run else self.flags
         command = [sys.executable, "-m", "rlgen.train_vime", *flags]
+        threads = {"OMP_NUM_THREADS": "1", **os.environ}
         with open(self.logs / "said.txt", "a") as file:
-            return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+            return subprocess.Popen(command, cwd=ROOT, env=threads, stdout=file, stderr=subprocess.STDOUT)
 
     def finish(self) -> Path:
         """Let it run to its end, and return `final/`.

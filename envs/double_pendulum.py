@@ -34,8 +34,9 @@ class SparseDoublePendulumEnv(gym.Env[np.ndarray, np.ndarray]):
 
     Source: rllab's DoublePendulum with the sparse reward of Houthooft et al. (2016), VIME: two rods of 0.5 kg
     and 1 m, no friction. Departures: the torque is 2 N m, not 50 (300 rad/s^2 on the lower rod), with which
-    random actions earn reward in 58 % of 60 episodes; the tip's x has its right sign; Runge-Kutta in place of
-    Box2D.
+    random actions earn reward in 58 % of 60 episodes; speeds are clipped at 4 pi and 9 pi rad/s, as in
+    gymnasium's Acrobot, since without friction a spinning rod would gain speed for ever; the tip's x has its
+    right sign; Runge-Kutta in place of Box2D.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 50}

@@ -30,7 +30,7 @@ def draw(run: Path, title: str = "") -> Path:
     figure = Figure(figsize=(7.0, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    figure.suptitle(title, fontsize=10)
+    top.set_title(title, fontsize=10, loc="left", pad=22)
     draw_return(top, read(run / "monitor.csv"))
     draw_bonus(bottom, read(run / "progress.csv"))
     bottom.set_xlabel("environment steps")
@@ -57,10 +57,12 @@ def draw_return(ax: Axes, episodes: pd.DataFrame) -> None:
     """A point for each finished training episode, and their moving average."""
     if "r" in episodes and len(episodes):
         step, value = episodes["step"].to_numpy(), episodes["r"].to_numpy()
-        ax.plot(step, value, ".", color=COLOURS[0], alpha=0.25, markersize=3, markeredgewidth=0)
+        few = min(1.0, 10 / len(value) ** 0.5)  # fewer points are drawn larger and darker
+        dot = {"alpha": 0.15 + 0.45 * few, "markersize": 2.5 + 3 * few, "markeredgewidth": 0}
+        ax.plot(step, value, ".", color=COLOURS[0], label="episode", **dot)
         mean = moving_average(value, WINDOW)
-        ax.plot(step, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW} episodes")
-        ax.legend(loc="upper left", frameon=False, fontsize=8)
+        ax.plot(step, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW}")
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
     else:
         _nothing(ax, "no episode has ended yet")
     ax.set_ylabel("episode return\n(the environment's reward)")

@@ -26,7 +26,7 @@ arg = tyro.conf.arg
 class Config:
     """Evaluate a run on the environment's own reward; render and record what it does."""
 
-    run: tyro.conf.Positional[Path]
+    run: tyro.conf.Positional[Annotated[Path, arg(metavar="RUN")]]
     """The run's folder."""
     episodes: Annotated[int, cli.whole("10"), arg(aliases=["-n"])] = 10
     """Episodes to play."""
@@ -59,7 +59,7 @@ class Played:
 
 
 def main(config: Config) -> dict[str, Any]:
-    """Play, print, write RUN/enjoy.json, and return what it holds.
+    """Play, print, write RUN/evaluation.json, and return what it holds.
 
     Raises:
         ValueError: no run folder, a damaged checkpoint, a record that is not an .npz.
@@ -69,9 +69,10 @@ def main(config: Config) -> dict[str, Any]:
     from rlgen import runs, video
 
     setup = runs.read_setup(config.run)
-    model, venv = runs.load(config.run, config.checkpoint)
+    folder = config.checkpoint or runs.latest_checkpoint(config.run)
+    model, venv = runs.load(config.run, folder)
     played = [play(model, venv, config.seed + k, not config.stochastic) for k in range(config.episodes)]
-    result = summary(played)
+    result = {"checkpoint": str(folder), "stochastic": config.stochastic, **summary(played)}
     print(
         f"{setup.env}: return {result['mean_return']:.4g} +- {result['std_return']:.4g} (sd of {len(played)} "
         f"episodes), length {result['mean_length']:.4g}"
@@ -87,7 +88,7 @@ def main(config: Config) -> dict[str, Any]:
         out = video.render(episode, config.run / "videos" / f"seed{best.seed}")
         if out:
             print(out)
-    runs.atomic_write(config.run / "enjoy.json", json.dumps(result, indent=1) + "\n")
+    runs.atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
     return result
 
 

@@ -7,6 +7,7 @@ and what else the command needs to build model and learner anew.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rlgen import runs, training
@@ -48,6 +50,16 @@ def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
 def _agree(run: Path, flag: str, value: Any, old: Any) -> None:
     if value != old:
         raise ValueError(f"{flag} contradicts {run}, which has {old}: leave it out, or start a new run")
+
+
+def limit_threads() -> None:
+    """Use one thread unless OMP_NUM_THREADS says otherwise.
+
+    Networks of this size gain nothing from more, runs side by side lose much, and the last bits of a resumed
+    run depend on the number.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def begun(run: Path) -> bool:

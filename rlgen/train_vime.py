@@ -88,6 +88,7 @@ def main(config: Config) -> Path:
         raise ValueError("--track needs the package wandb: pip install 'rlgen[track]'")
     from rlgen import curve, runs, session
 
+    session.limit_threads()
     if config.resume:
         run = config.resume
         plan = session.resumed_plan(run, vars(config))

@@ -174,7 +174,8 @@ def test_a_crash_while_saving_leaves_the_last_checkpoint(tmp_path, monkeypatch, 
 )
 def test_nan_leaves_the_last_checkpoint(tmp_path, monkeypatch, evaluated, said):
     run = start(tmp_path)
-    model, evaluation = fresh(), make_env(PPO)
+    model: Any = fresh()
+    evaluation: Any = make_env(PPO)
     broken = (evaluation if evaluated else model.get_env()).unwrapped.envs[0].unwrapped
     calls = iter(range(70))
     monkeypatch.setattr(broken, "_get_obs", lambda: np.full(3, next(calls, np.nan), np.float32))

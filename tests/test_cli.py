@@ -1,0 +1,126 @@
+"""Flags: numbers, pairs, suggestions, and the exit status of what the user can mend."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import tyro
+
+from rlgen import cli
+from rlgen.episode_log import EnvironmentNaN
+
+
+@dataclass(frozen=True)
+class Flags:
+    """A command."""
+
+    env: Annotated[cli.MaybeText, cli.one(str, "ID", "none")] = None
+    """The environment."""
+    total_timesteps: Annotated[cli.MaybeWhole, cli.whole("preset"), tyro.conf.arg(aliases=["-n"])] = None
+    """Steps."""
+    eta: Annotated[cli.MaybeNumber, cli.number("preset")] = None
+    """Weight."""
+    bonus: Annotated[cli.MaybeText, cli.choice(("expected", "none"), "expected")] = None
+    """Name."""
+    hyperparams: Annotated[cli.MaybePairs, cli.PAIRS, tyro.conf.arg(aliases=["-params"])] = None
+    """Pairs."""
+    progress: Annotated[bool, tyro.conf.arg(aliases=["-P"])] = False
+    """Bar."""
+
+
+def test_what_is_left_out_is_none():
+    assert cli.parse(Flags, []) == Flags()
+
+
+def test_flags_as_in_rl_zoo3():
+    pairs = ["-params", "gamma:0.9", "ent_coef:auto", "net:[8, 8]", "on:True"]
+    flags = cli.parse(Flags, ["-P", "-n", "1e6", *pairs, "--env", "A-v0"])
+    assert flags.total_timesteps == 1_000_000 and isinstance(flags.total_timesteps, int)
+    assert flags.hyperparams == {"gamma": 0.9, "ent_coef": "auto", "net": [8, 8], "on": True}
+    assert flags.progress and flags.env == "A-v0" and flags.eta is None
+
+
+def test_underscores_are_understood():
+    assert cli.parse(Flags, ["--total_timesteps", "5"]).total_timesteps == 5
+
+
+def test_values_of_pairs_are_never_run():
+    assert cli.read_pairs(["a:__import__('os').getpid()", "b:x:y"]) == {
+        "a": "__import__('os').getpid()",
+        "b": "x:y",
+    }
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["-n", "1.5"], "-n/--total-timesteps: '1.5' is not a whole number of at least 1"),
+        (["-n", "0"], "at least 1"),
+        (["-n", "many"], "'many' is not a number"),
+        (["-n"], "Missing value for argument '-n/--total-timesteps'"),
+        (["--eta", "nan"], "--eta: 'nan' is not a number"),
+        (["--eta", "inf"], "not a number"),
+        (["--bonus", "expectd"], "did you mean 'expected'? All: expected, none"),
+        (["--bonus", "zzz"], "choose one of expected, none"),
+        (["-params", "gamma"], "'gamma' is not a pair: write name:value"),
+        (["-params", ":3"], "is not a pair"),
+        (["--evn", "A-v0"], "unknown flag '--evn': did you mean --env?"),
+        (["--zzzzzz"], "unknown flag '--zzzzzz': see --help"),
+        (["stray"], "unknown argument 'stray': see --help"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_status_2(argv, message, capsys):
+    assert cli.run(lambda flags: pytest.fail("ran"), Flags, argv) == 2
+    out, err = capsys.readouterr()
+    assert message in err and err.startswith("error: ") and err.count("\n") == 1
+    assert out == ""
+
+
+def test_help_is_printed_and_leaves_with_0(capsys):
+    with pytest.raises(SystemExit) as leave:
+        cli.run(lambda flags: None, Flags, ["--help"])
+    assert not leave.value.code
+    assert "--total-timesteps" in capsys.readouterr().out
+
+
+def raising(error):
+    def main(flags):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("no\nsuch thing"), 2), (EnvironmentNaN("at step 7"), 3), (KeyboardInterrupt(), 130)],
+)
+def test_what_the_user_can_mend_has_a_status_and_a_line(error, status, capsys):
+    assert cli.run(raising(error), Flags, []) == status
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert " ".join(str(error).split()) in err
+
+
+def test_a_defect_of_ours_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="defect"):
+        cli.run(raising(RuntimeError("defect")), Flags, [])
+
+
+def test_done_is_0():
+    assert cli.run(lambda flags: "done", Flags, []) == 0
+
+
+@pytest.mark.parametrize("command", ["train_vime", "enjoy"])
+def test_help_takes_less_than_half_a_second(command):
+    """Of processor time, which other processes do not disturb."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    argv = [sys.executable, "-W", "error", "-m", f"rlgen.{command}", "--help"]
+    shown = subprocess.run(argv, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert shown.returncode == 0 and f"usage: python -m rlgen.{command}" in shown.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5

@@ -1,0 +1,70 @@
+"""Presets: every entry names a real environment and arguments that SB3 has."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import fields
+from importlib import import_module
+
+import gymnasium as gym
+import pytest
+
+import envs  # noqa: F401 (registers rlgen/...)
+from rlgen.presets import BONUS, BONUSES, DEFAULTS, ON_POLICY, PRESETS, preset_for
+from rlgen.rewards.bonus import BonusSettings
+from rlgen.training import ALGORITHMS, OFF_POLICY
+
+ENTRIES = [("default", DEFAULTS), *PRESETS.items()]
+
+
+def test_algorithms_are_those_that_can_be_built():
+    assert set(DEFAULTS) == set(ALGORITHMS)
+    assert set(ON_POLICY) == set(DEFAULTS) - OFF_POLICY
+
+
+def test_every_environment_of_ours_has_a_preset():
+    ours = {name for name in gym.registry if name.startswith("rlgen/")}
+    assert ours == {name for name in PRESETS if name.startswith("rlgen/")}
+    assert set(PRESETS) <= set(gym.registry)
+
+
+@pytest.mark.parametrize(("env", "table"), ENTRIES, ids=lambda entry: entry if isinstance(entry, str) else "")
+def test_arguments_are_those_of_the_sb3_class(env, table):
+    for algo, preset in table.items():
+        module, _, name = ALGORITHMS[algo].partition(":")
+        known = inspect.signature(getattr(import_module(module), name)).parameters
+        assert set(preset.hyperparams) <= set(known), (env, algo)
+        assert preset.n_timesteps > 0 and preset.n_envs > 0
+        json.dumps(dict(preset.hyperparams))
+
+
+@pytest.mark.parametrize("env", sorted(BONUSES) or ["none"])
+def test_settings_of_bonuses_are_those_that_every_bonus_has(env):
+    preset = BONUSES.get(env, BONUS)
+    assert set(preset.settings) <= {field.name for field in fields(BonusSettings)}
+
+
+def test_a_rollout_of_ppo_is_the_one_that_bonuses_are_tuned_for():
+    ppo = DEFAULTS["ppo"]
+    assert ppo.n_envs * ppo.hyperparams["n_steps"] == 4096
+    assert ppo.normalize_obs and not ppo.normalize_reward
+
+
+def test_the_environment_comes_before_the_algorithm():
+    name, preset = preset_for("envs:rlgen/SparseHalfCheetah-v0", "ppo")
+    assert name == "rlgen/SparseHalfCheetah-v0, ppo"
+    assert preset.hyperparams["gamma"] == 0.995
+    assert preset.n_timesteps == 5_000_000
+    name, preset = preset_for("Pendulum-v1", "sac")
+    assert name == "default, sac"
+    assert preset.hyperparams == DEFAULTS["sac"].hyperparams
+
+
+def test_discrete_actions_fall_back_to_the_default():
+    assert preset_for("Ant-v5", "dqn")[0] == "default, dqn"
+
+
+def test_an_unknown_algorithm_lists_the_known():
+    with pytest.raises(ValueError, match=r"unknown algorithm 'her'.*ppo, trpo"):
+        preset_for("Ant-v5", "her")
