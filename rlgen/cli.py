@@ -1,4 +1,4 @@
-"""What the commands share: reading flags, and turning errors into one line and an exit status.
+"""What the commands share: reading flags, and turning errors into one line and an exit status:
 
     0 done    2 bad input    3 NaN from the environment    130, 143 interrupted (SIGINT, SIGTERM)
 """

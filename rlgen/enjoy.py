@@ -1,6 +1,8 @@
 """Watch, evaluate and record a run: what its policy earns of the environment's own reward.
 
     python -m rlgen.enjoy logs/vime/Ant-v5_1 -n 20 --video
+
+The result stands in RUN/evaluation.json.
 """
 
 from __future__ import annotations

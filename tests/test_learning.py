@@ -1,0 +1,51 @@
+"""Whether it learns: minutes a test, so marked slow; the measured figures are in benchmarks."""
+
+import numpy as np
+import pytest
+from stable_baselines3.common.callbacks import BaseCallback
+
+from rlgen.presets import preset_for
+from rlgen.relabel import LearnReward
+from rlgen.train_vime import make_bonus
+from rlgen.training import Setup, make_env, make_model
+
+
+class Returns(BaseCallback):
+    """The return of each finished episode."""
+
+    def __init__(self):
+        super().__init__()
+        self.returns = []
+
+    def _on_step(self):
+        self.returns += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        return True
+
+
+def last_returns(env, bonus, steps, seed=0):
+    """Returns of the last 50 episodes of PPO with a bonus, under the environment's preset."""
+    preset = preset_for(env, "ppo")[1]
+    hyperparams = preset.hyperparams
+    setup = Setup(
+        env,
+        n_envs=preset.n_envs,
+        seed=seed,
+        normalize_obs=True,
+        normalize_reward=preset.normalize_reward,
+        hyperparams=hyperparams,
+    )
+    venv = make_env(setup)
+    model, episodes = make_model(setup, venv), Returns()
+    reward = make_bonus(bonus, "default", venv.observation_space.shape[0], venv.action_space.shape[0], seed)
+    model.learn(steps, callback=[episodes] + ([LearnReward(reward)] if reward else []))
+    return np.array(episodes.returns[-50:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("env", "steps"), [("rlgen/SparseMountainCar-v0", 60_000), ("rlgen/SparseCartPoleSwingup-v0", 100_000)]
+)
+@pytest.mark.parametrize("bonus", ["expected", "realised"])
+def test_information_gain_finds_the_reward_and_the_task_stays_solved(env, steps, bonus):
+    """One ends in success, the other in failure: a bonus that paid for surviving would spoil the first."""
+    assert (last_returns(env, bonus, steps) > 0).mean() > 0.8
