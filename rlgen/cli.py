@@ -1,6 +1,8 @@
-"""What the commands share: reading flags, and turning errors into one line and an exit status:
+"""What the commands share: reading flags, and turning errors into one line and an exit status.
 
     0 done    2 bad input    3 NaN from the environment    130, 143 interrupted (SIGINT, SIGTERM)
+
+A defect of ours keeps its traceback.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from rlgen import cli
 if TYPE_CHECKING:
     import numpy as np
 
+    from rlgen.training import Setup
+
 arg = tyro.conf.arg
 
 
@@ -68,7 +70,7 @@ def main(config: Config) -> dict[str, Any]:
     """
     if config.record and config.record.suffix != ".npz":
         raise ValueError(f"--record is {str(config.record)!r}: give a path that ends in .npz")
-    from rlgen import runs, video
+    from rlgen import runs
 
     setup = runs.read_setup(config.run)
     folder = config.checkpoint or runs.latest_checkpoint(config.run)
@@ -82,14 +84,12 @@ def main(config: Config) -> dict[str, Any]:
     if config.record:
         save(config.record, setup.env, venv, played)
         print(config.record)
+    modes = venv.get_attr("metadata")[0].get("render_modes", [])
     venv.close()
-    if config.video:
-        best = max(played, key=lambda episode: float(episode.rewards.sum()))
-        name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
-        episode = video.Episode(name, setup.env_kwargs, best.seed, best.actions)
-        out = video.render(episode, config.run / "videos" / f"seed{best.seed}")
-        if out:
-            print(out)
+    if config.video and "rgb_array" in modes:
+        film(config.run, setup, played)
+    elif config.video:
+        print(f"warning: no video ({setup.env} has no pictures: render_modes {modes})", file=sys.stderr)
     runs.atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
     return result
 
@@ -119,6 +119,18 @@ def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played
         rewards=np.array(rewards, dtype=np.float32),
         terminated=bool(steps[-1].terminated[0]),
     )
+
+
+def film(run: Path, setup: Setup, played: Sequence[Played]) -> None:
+    """Render the best of some episodes to RUN/videos, and print the path."""
+    from rlgen import video
+
+    best = max(played, key=lambda episode: float(episode.rewards.sum()))
+    name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
+    episode = video.Episode(name, setup.env_kwargs, best.seed, best.actions)
+    out = video.render(episode, run / "videos" / f"seed{best.seed}")
+    if out:
+        print(out)
 
 
 def summary(played: Sequence[Played]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Train a Stable-Baselines3 agent with VIME's exploration bonus, or with one of its controls.
 
     python -m rlgen.train_vime --env rlgen/SparseHalfCheetahFar-v0 -n 5e5
+
+What it leaves behind is listed in `rlgen.folder`.
 """
 
 from __future__ import annotations
@@ -101,13 +103,15 @@ def main(config: Config) -> Path:
         run = runs.new_run(config.log_folder, "vime", plan["setup"]["env"])
         runs.write_config(run, plan)
     session.announce(run, plan, model, checkpoint)
-    with session.tracking(config.track, run, plan):
-        session.train(run, plan, model, learner, checkpoint, config.progress)
+    try:
+        with session.tracking(config.track, run, plan):
+            session.train(run, plan, model, learner, checkpoint, config.progress)
+    finally:  # an early end has a curve too
+        figure = curve.draw(run, session.title(plan))
     if config.video:
         from rlgen import enjoy
 
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
-    figure = curve.draw(run, session.title(plan))
     print(figure)
     return run
 

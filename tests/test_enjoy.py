@@ -33,7 +33,8 @@ def pendulum(tmp_path_factory):
 @pytest.fixture(scope="module")
 def humanoid(tmp_path_factory):
     """Its action limits are 0.4: an action in the wrong units shows."""
-    return trained(tmp_path_factory.mktemp("logs"), "Humanoid-v5")
+    small = {"width": 64, "height": 64}  # of a picture
+    return trained(tmp_path_factory.mktemp("logs"), "Humanoid-v5", env_kwargs=small)
 
 
 def test_it_prints_and_writes_what_it_returns(pendulum, capsys):
@@ -138,6 +139,17 @@ def test_no_opengl_is_a_warning(pendulum, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert err.startswith("warning: no video (osmesa: broken)") and err.count("\n") == 1
     assert out.count("\n") == 1 and (pendulum / "evaluation.json").exists()
+
+
+def test_an_environment_without_pictures_is_said_to_have_none(tmp_path, capsys):
+    run = trained(tmp_path, "rlgen/SparseMountainCar-v0")
+    main(Config(run, episodes=1, video=True))
+    err = capsys.readouterr().err
+    assert (
+        err.startswith("warning: no video (rlgen/SparseMountainCar-v0 has no pictures")
+        and err.count("\n") == 1
+    )
+    assert not (run / "videos").exists()
 
 
 def test_a_child_that_fails_says_why(tmp_path):
