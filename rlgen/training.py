@@ -206,7 +206,8 @@ def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
     module, _, name = ALGORITHMS[setup.algo].partition(":")
     algorithm = getattr(import_module(module), name)
     _check_actions(setup, venv.action_space)
-    arguments = _arguments(setup, venv, set(inspect.signature(algorithm).parameters))
+    _check_hyperparams(setup, inspect.signature(algorithm).parameters)
+    arguments = _arguments(setup, venv)
     try:
         return algorithm(env=venv, seed=setup.seed, device=setup.device, verbose=0, **arguments)
     except (TypeError, ValueError, AssertionError) as error:
@@ -220,15 +221,23 @@ def _check_actions(setup: Setup, space: spaces.Space) -> None:
         raise ValueError(f"{setup.algo} does not take the actions of {setup.env}, {space}: use --algo {able}")
 
 
-def _arguments(setup: Setup, venv: VecEnv, known: set[str]) -> dict[str, Any]:
+def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Refuse a hyperparameter that SB3's class does not take, and text where it takes a number."""
+    ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
+    known = sorted(parameters.keys() - ours)
+    for key, value in setup.hyperparams.items():
+        if key not in known:
+            close = get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
+        number = type(parameters[key].default) in (int, float) and key not in SCHEDULED
+        if isinstance(value, str) and number and value != "auto":
+            raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default}")
+
+
+def _arguments(setup: Setup, venv: VecEnv) -> dict[str, Any]:
     """Hyperparameters as SB3 wants them."""
     arguments: dict[str, Any] = {"policy": "MlpPolicy", **setup.hyperparams}
-    ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
-    for key in arguments:
-        if key not in known - ours:
-            close = get_close_matches(key, sorted(known - ours), n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known - ours))}"
-            raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
     for key in SCHEDULED:
         if isinstance(arguments.get(key), str):
             arguments[key] = _schedule(key, arguments[key])

@@ -216,7 +216,8 @@ def test_plain_data_becomes_what_sb3_wants():
         ("ppo", "Pendulum-v1", {"learning_rate": "lin_fast"}, "learning_rate is 'lin_fast'"),
         ("ppo", "Pendulum-v1", {"policy_kwargs": {"activation_fn": "rely"}}, "activation_fn is 'rely'"),
         ("ppo", "Pendulum-v1", {"policy_kwargs": 5}, "policy_kwargs is 5"),
-        ("ppo", "Pendulum-v1", {"n_steps": "many"}, "ppo refuses {'n_steps': 'many'}"),
+        ("ppo", "Pendulum-v1", {"n_steps": "many"}, "n_steps is 'many': give a number, such as 2048"),
+        ("ppo", "Pendulum-v1", {"gamma": "abc"}, "gamma is 'abc': give a number"),
         ("ppo", "Pendulum-v1", {"n_steps": 1}, "ppo refuses"),
     ],
 )
