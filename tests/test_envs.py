@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -167,6 +168,7 @@ def test_a_fresh_process_makes_them_all_in_silence(tmp_path):
 
 def test_a_real_warning_of_mujoco_is_logged(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
+    mujoco.set_mju_user_warning(None)  # pyright: ignore[reportAttributeAccessIssue]  # others' handlers stay
     body = make("SparseHalfCheetah").unwrapped
     body.reset(seed=0)
     body.data.qpos[1] = np.nan
