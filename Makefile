@@ -6,7 +6,7 @@
 
 PY ?= python3
 TASK ?= rlgen/SparseHalfCheetahFar-v0
-STEPS ?= 3e5
+STEPS ?= 2e5
 ARGS ?=
 
 BIN := .venv/bin
