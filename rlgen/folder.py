@@ -1,7 +1,7 @@
 """The run folder on disk: name, settings, files that are whole or absent, checkpoints that are intact.
 
-    LOG_FOLDER/vime/ENV_K/  config.json command.txt versions.json progress.csv monitor.csv evaluations.csv
-                            tensorboard/ checkpoints/step_N/ final/
+LOG_FOLDER/vime/ENV_K/  config.json command.txt versions.json progress.csv monitor.csv evaluations.csv
+                        tensorboard/ checkpoints/step_N/ final/
 """
 
 from __future__ import annotations

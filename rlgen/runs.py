@@ -1,11 +1,11 @@
 """A training run from its first step or from a checkpoint to `final/`, and back into memory.
 
-    run = new_run("logs", "vime", setup.env)
-    write_config(run, {"setup": setup.to_dict()})
-    model = make_model(setup, make_env(setup))
-    train(run, model, learner, total_timesteps)                                    # LearnReward, or None
-    train(run, model, learner, total_timesteps, checkpoint=check_resume(run))      # with both built anew
-    model, env = load(run)
+run = new_run("logs", "vime", setup.env)
+write_config(run, {"setup": setup.to_dict()})
+model = make_model(setup, make_env(setup))
+train(run, model, learner, total_timesteps)                                    # LearnReward, or None
+train(run, model, learner, total_timesteps, checkpoint=check_resume(run))      # with both built anew
+model, env = load(run)
 """
 
 from __future__ import annotations
