@@ -152,7 +152,9 @@ class SeparateValue(nn.Module):
     ) -> tuple[np.ndarray, dict[str, float]]:
         """The sum of both streams, (T, N), and what to log of it (see the class for the rule)."""
         env_std, bonus_std = float(env_advantages.std()), float(bonus_advantages.std())
-        self.unpaid.copy_(0 if np.any(env_rewards != 0.0) else self.unpaid + 1)
+        self.unpaid.add_(1)
+        if np.any(env_rewards != 0.0):
+            self.unpaid.zero_()
         self.env_stds.copy_(torch.cat([torch.tensor([env_std]), self.env_stds[:-1]]))
         self.peak_bonus.copy_(torch.as_tensor(max(bonus_std, self.peak_decay * float(self.peak_bonus))))
         if bonus_std == 0.0 or eta == 0.0:

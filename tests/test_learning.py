@@ -36,8 +36,12 @@ def last_returns(env, bonus, steps, seed=0):
     )
     venv = make_env(setup)
     model, episodes = make_model(setup, venv), Returns()
-    reward = make_bonus(bonus, "default", venv.observation_space.shape[0], venv.action_space.shape[0], seed)
-    model.learn(steps, callback=[episodes] + ([LearnReward(reward)] if reward else []))
+    sizes = venv.get_attr("observation_space")[0].shape[0], venv.get_attr("action_space")[0].shape[0]
+    reward = make_bonus(bonus, "default", *sizes, seed)
+    callbacks: list[BaseCallback] = [episodes]
+    if reward is not None:
+        callbacks.append(LearnReward(reward))
+    model.learn(steps, callback=callbacks)
     return np.array(episodes.returns[-50:])
 
 
