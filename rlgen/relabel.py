@@ -31,6 +31,10 @@ DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
 
+STREAM_UNIT = 4096
+"""Transitions in which a separate stream's peak decays by 1 %; it looks back on five times as many."""
+
+
 class RelabelRolloutBuffer(RolloutBuffer):
     """SB3's rollout buffer, with a learner that relabels it before advantages are computed."""
 
@@ -153,9 +157,19 @@ class LearnReward(BaseCallback):
         self.reward.reward(self._blank())
         if self.eta is None:
             self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA
-        if self.stream == "separate" and self.value is None:
-            seed = (model.seed or 0) + 1
-            self.value = SeparateValue(recorder.obs_size, episodic=self.episodic, seed=seed)
+        if isinstance(model, OnPolicyAlgorithm) and self.stream == "separate" and self.value is None:
+            self.value = self._new_value(model)
+
+    def _new_value(self, model: OnPolicyAlgorithm) -> SeparateValue:
+        """A value function that looks back as many transitions whatever a rollout holds: A2C's are short."""
+        rollouts = STREAM_UNIT / (model.n_steps * model.n_envs)
+        return SeparateValue(
+            self.recorder.obs_size,
+            episodic=self.episodic,
+            memory=max(1, round(5 * rollouts)),
+            peak_decay=0.99 ** (1 / rollouts),
+            seed=(model.seed or 0) + 1,
+        )
 
     def _install_rollout_buffer(self, model: OnPolicyAlgorithm) -> None:
         if self.stream == "auto":

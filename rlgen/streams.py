@@ -107,7 +107,7 @@ class SeparateValue(nn.Module):
         self.peak_decay = peak_decay
         self.norm = RunningNorm(obs_dim)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach other devices too
             self.net = _value_network(obs_dim, hidden)
         self.generator = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=learning_rate, fused=True)

@@ -236,6 +236,14 @@ def test_short_rollouts_are_gathered_before_a_refit():
     assert [len(batch.obs) for batch in reward.batches] == [30, 30, 30]
 
 
+@pytest.mark.parametrize(("n_steps", "memory", "decay"), [(2048, 5, 0.99), (8, 1280, 0.99 ** (1 / 256))])
+def test_a_separate_stream_looks_back_on_transitions_not_on_rollouts(n_steps, memory, decay):
+    learner = LearnReward(Constant(0.0))
+    learner.install(A2C("MlpPolicy", make_venv(), n_steps=n_steps, **small()))
+    assert learner.value is not None
+    assert len(learner.value.env_stds) == memory and np.isclose(learner.value.peak_decay, decay)
+
+
 def test_eta_is_relative_to_what_the_environment_pays():
     learner = LearnReward(Constant(1.0), eta=0.5, stream="one")
     assert learner.weight() == 0.5
