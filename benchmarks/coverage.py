@@ -13,14 +13,11 @@ Records: results/coverage/<Env-v0>/sac-<bonus>/seed<k>.csv, one row a training e
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +26,7 @@ import tyro
 from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.records import RESULTS, Curve, read_curves, write_atomically
+from benchmarks.workers import run_all
 
 BENCHMARK = "coverage"
 CELL = 0.5  # m
@@ -125,8 +123,7 @@ def train(env: str, bonus: str, config: Config) -> str:
         positions = Positions(run / "positions.bin", step)
         options = {"save_freq": 25_000, "checkpoint": checkpoint, "callbacks": [positions]}
         runs.train(run, model, learner, plan["total_timesteps"], **options)
-    for row in pd.read_csv(run / "monitor.csv").itertuples():
-        curve.append(row.step, row.r, row.t)  # type: ignore[arg-type]
+    curve.append_run(run)
     visited = cells(read_positions(run / "positions.bin"))
     write_atomically(cells_path(curve), visited.to_csv(index=False))
     curve.finish(plan)
@@ -180,11 +177,7 @@ def main(config: Config) -> None:
         pairs = list(product(config.envs, config.bonuses))
         todo = [pair for pair in pairs if not record(*pair, config).finished()]
         print(f"{len(pairs)} runs, {len(todo)} of them to do", flush=True)
-        os.environ["OMP_NUM_THREADS"] = "1"
-        with ProcessPoolExecutor(config.workers, get_context("spawn")) as pool:
-            begun = [pool.submit(train, *pair, config) for pair in todo]
-            for done in as_completed(begun):
-                print(done.result(), flush=True)
+        run_all(train, [(*pair, config) for pair in todo], config.workers)
     curves = read_curves(BENCHMARK, config.results)
     table(curves)
     if config.plot:

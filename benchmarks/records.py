@@ -69,6 +69,11 @@ class Curve:
         """Note one finished episode, in memory."""
         self.rows.append((int(step), float(episode_return), float(wall_time_s)))
 
+    def append_run(self, run: Path) -> None:
+        """Note all episodes of a finished run folder of `train_vime`."""
+        for row in pd.read_csv(run / "monitor.csv").itertuples():
+            self.append(row.step, row.r, row.t)  # type: ignore[arg-type]
+
     def save(self) -> None:
         """Write the csv as it stands; the seed does not count as finished yet."""
         lines = [",".join(COLUMNS), *(f"{step},{value:.6g},{wall:.2f}" for step, value, wall in self.rows)]

@@ -25,23 +25,20 @@ run of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import tyro
 
 from benchmarks.records import RESULTS, Curve, read_curves
 from benchmarks.stats import bootstrap, probability_of_improvement
+from benchmarks.workers import run_all
 
 BENCHMARK = "vime_sparse"
 BONUSES = ("none", "expected", "realised", "rnd", "prediction-error", "random")
@@ -154,8 +151,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
         config = train_vime.Config(resume=begun[0].parent)
     with open(folder / "output.txt", "a") as output, redirect_stdout(output):
         run = train_vime.main(config)
-    for row in pd.read_csv(run / "monitor.csv").itertuples():
-        curve.append(row.step, row.r, row.t)  # type: ignore[arg-type]
+    curve.append_run(run)
     curve.finish(runs.read_config(run))
     shutil.rmtree(folder)
     share = earning(curve)
@@ -218,12 +214,7 @@ def main(config: Config) -> None:
         ]
         missing = [job for job in chosen if not job.curve(config.results).finished()]
         print(f"{len(chosen)} runs, {len(missing)} of them to do", flush=True)
-        os.environ["OMP_NUM_THREADS"] = "1"
-        fresh = {"max_tasks_per_child": 1, "mp_context": get_context("spawn")}
-        with ProcessPoolExecutor(config.workers, **fresh) as pool:
-            begun = [pool.submit(train, job, config.results, config.scratch) for job in missing]
-            for done in as_completed(begun):
-                print(done.result(), flush=True)
+        run_all(train, [(job, config.results, config.scratch) for job in missing], config.workers)
     table(config.results)
     if config.plot:
         from benchmarks import plot
