@@ -87,6 +87,7 @@ def _task(
     off_policy: int = 300_000,
     normalize_reward: bool = False,
     log_std_init: float = 0.0,
+    ppo: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> dict[str, Preset]:
     """Entries of a task with continuous actions, for each algorithm.
@@ -96,6 +97,7 @@ def _task(
         off_policy: Environment steps off-policy.
         normalize_reward: On-policy only, where large returns drown the policy in the critic's gradient.
         log_std_init: Of on-policy Gaussians; 0 is SB3's.
+        ppo: Hyperparameters for PPO alone.
         **more: Hyperparameters for all, such as gamma.
     """
     entries = {}
@@ -103,6 +105,8 @@ def _task(
         hyperparams: dict[str, Any] = {**default.hyperparams, **more}
         if algo in ON_POLICY and log_std_init:
             hyperparams["policy_kwargs"] = {"log_std_init": log_std_init}
+        if algo == "ppo":
+            hyperparams |= ppo or {}
         entries[algo] = replace(
             default,
             n_timesteps=steps if algo in ON_POLICY else off_policy,
@@ -113,8 +117,14 @@ def _task(
 
 
 # The reward lies hundreds of steps ahead: with gamma 0.99 the horizon would be a hundred. With SB3's initial
-# standard deviation of 1 the cheetah rolls over its head and seldom learns to run: 0.37.
-_CHEETAH: dict[str, Any] = {"normalize_reward": True, "gamma": 0.995, "log_std_init": -1.0}
+# standard deviation of 1 the cheetah rolls over its head and seldom learns to run: 0.37. From there it bears
+# larger steps.
+_CHEETAH: dict[str, Any] = {
+    "normalize_reward": True,
+    "gamma": 0.995,
+    "log_std_init": -1.0,
+    "ppo": {"learning_rate": 1e-3},
+}
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "rlgen/SparseMountainCar-v0": _task(150_000, 100_000),
