@@ -36,7 +36,7 @@ from rlgen.presets import preset_for
 from rlgen.recorder import action_size
 from rlgen.relabel import LearnReward
 from rlgen.train_vime import make_bonus
-from rlgen.training import Setup, make_env, make_model
+from rlgen.training import Setup, make_env, make_model, qualified
 
 CASES = {
     "ppo_ratio": ("Ant-v5", "ppo", 8192),
@@ -63,9 +63,8 @@ class Config:
 
 def plain_env(setup: Setup) -> VecEnv:
     """What an SB3 user would build."""
-    name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
     rescale: Any = partial(RescaleAction, min_action=-1, max_action=1)  # type: ignore[arg-type]
-    venv = make_vec_env(name, setup.n_envs, setup.seed, wrapper_class=rescale)
+    venv = make_vec_env(qualified(setup.env), setup.n_envs, setup.seed, wrapper_class=rescale)
     return VecNormalize(venv, norm_reward=False) if setup.normalize_obs else venv
 
 

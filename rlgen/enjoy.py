@@ -123,11 +123,10 @@ def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played
 
 def film(run: Path, setup: Setup, played: Sequence[Played]) -> None:
     """Render the best of some episodes to RUN/videos, and print the path."""
-    from rlgen import video
+    from rlgen import training, video
 
     best = max(played, key=lambda episode: float(episode.rewards.sum()))
-    name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
-    episode = video.Episode(name, setup.env_kwargs, best.seed, best.actions)
+    episode = video.Episode(training.qualified(setup.env), setup.env_kwargs, best.seed, best.actions)
     out = video.render(episode, run / "videos" / f"seed{best.seed}")
     if out:
         print(out)

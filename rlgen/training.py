@@ -118,6 +118,11 @@ def check_env_id(env: str) -> None:
     raise ValueError(f"unknown environment {name!r}: {hint}{f' ({trouble})' if trouble else ''}")
 
 
+def qualified(env: str) -> str:
+    """The id that `gymnasium.make` understands in any process: ours with the module that registers it."""
+    return f"envs:{env}" if env.startswith("rlgen/") else env
+
+
 def _register_ours() -> str:
     """Import our package `envs`; what is in the way, or nothing."""
     home = Path(rlgen.__file__).parents[1]
@@ -160,7 +165,7 @@ def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
 
 
 def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gym.Env]:
-    name = f"envs:{setup.env}" if setup.env.startswith("rlgen/") else setup.env
+    name = qualified(setup.env)
     kwargs = {**setup.env_kwargs, **({"render_mode": render_mode} if render_mode else {})}
 
     def build() -> gym.Env:
