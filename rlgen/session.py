@@ -9,18 +9,68 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 from uuid import uuid4
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from rlgen import runs, training
+from rlgen import curve, runs, training
+from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
+
+
+def launch(
+    options: Options,
+    kind: str,
+    new_plan: Callable[[], dict[str, Any]],
+    build: Callable[[dict[str, Any]], tuple[BaseAlgorithm, LearnReward | None]],
+    begin: Callable[[dict[str, Any], BaseAlgorithm], None] | None = None,
+) -> Path:
+    """Train from scratch or from a checkpoint, draw the curve, and return the run's folder.
+
+    Args:
+        options: The command's flags.
+        kind: Name of the folder in which its runs are kept.
+        new_plan: Makes the plan of a new run.
+        build: Makes model and learner of a plan, and notes in it the choices that they make.
+        begin: What to do to a model that has not trained yet.
+
+    Raises:
+        ValueError: before training, for what the user can mend.
+        EnvironmentNaN: while training.
+        SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
+    """
+    if options.track and not find_spec("wandb"):
+        raise ValueError("--track needs the package wandb: pip install 'rlgen[track]'")
+    limit_threads()
+    checkpoint = None
+    if options.resume:
+        run = options.resume
+        plan = resumed_plan(run, vars(options))
+        checkpoint = runs.check_resume(run, options.env) if begun(run) else None
+        model, learner = build(plan)
+        runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
+    else:
+        plan = new_plan()
+        model, learner = build(plan)
+        run = runs.new_run(options.log_folder, kind, plan["setup"]["env"])
+        runs.write_config(run, plan)
+    announce(run, plan, model, checkpoint)
+    if begin and not checkpoint:
+        begin(plan, model)
+    try:
+        with tracking(options.track, run, plan):
+            train(run, plan, model, learner, checkpoint, options.progress)
+    finally:  # an early end has a curve too
+        curve.draw(run, title(plan))
+    return run
 
 
 def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +110,17 @@ def limit_threads() -> None:
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not have, where SB3 would quietly take the CPU."""
+    if name == "auto":
+        return
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        why = shorten(str(error).partition("\n")[0], 80)
+        raise ValueError(f"--device {name} does not work ({why}): use cpu or auto") from error
 
 
 def begun(run: Path) -> bool:

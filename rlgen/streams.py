@@ -94,7 +94,7 @@ class SeparateValue(nn.Module):
         episodic: bool = True,
         hidden: tuple[int, ...] = (64, 64),
         learning_rate: float = 1e-3,
-        n_epochs: int = 4,
+        n_epochs: int = 3,
         batch_size: int = 512,
         memory: int = 5,
         peak_decay: float = 0.99,

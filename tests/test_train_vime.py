@@ -21,7 +21,7 @@ import torch
 from gymnasium import spaces
 
 import rlgen
-from rlgen import cli, runs, session, train_vime, video
+from rlgen import cli, runs, session, video
 from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
 from rlgen.train_vime import Config, main, make_bonus, new_plan
 
@@ -288,7 +288,7 @@ def test_a_video_that_cannot_be_made_does_not_fail_the_run(tmp_path, capsys, mon
 
 
 def test_a_missing_package_names_its_extra(monkeypatch):
-    monkeypatch.setattr(train_vime, "find_spec", lambda name: None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'rlgen\[track\]'"):
         main(replace(TINY, track=True))
 

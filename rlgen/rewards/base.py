@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 
@@ -18,6 +19,34 @@ class Transitions(NamedTuple):
     """(B, O) the true successor: the terminal observation, never the one after the reset."""
     terminated: Tensor
     """(B,) float32, 1 where the MDP ended, 0 elsewhere and at a time limit."""
+
+
+def check_batch(batch: Transitions, obs_dim: int, action_dim: int, owner: str) -> Transitions:
+    """The batch in float32.
+
+    Args:
+        batch: B transitions, of flat observations.
+        obs_dim: Size O that obs and next_obs must have.
+        action_dim: Size A that action must have.
+        owner: Who takes it, for the message.
+
+    Raises:
+        ValueError: A wrong size, an empty batch, or a value that is not finite.
+    """
+    wanted = {"obs": obs_dim, "action": action_dim, "next_obs": obs_dim}
+    for name, width in wanted.items():
+        part = getattr(batch, name)
+        if part.ndim != 2 or part.shape[1] != width or len(part) == 0:
+            raise ValueError(
+                f"{name} has shape {tuple(part.shape)}, {owner} takes (B, {width}): "
+                "build it with the sizes of the environment's flat observation and action"
+            )
+        # A finite sum has finite terms, at a tenth of the time; only a large one needs the second look.
+        if not part.sum().isfinite() and not part.isfinite().all():
+            raise ValueError(
+                f"{name} holds NaN or infinity: look for the step at which the environment gave it"
+            )
+    return Transitions(*(part.to(dtype=torch.float32) for part in batch))
 
 
 class LearnedReward(nn.Module):

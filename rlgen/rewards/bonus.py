@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.rewards.base import LearnedReward, Transitions
+from rlgen.rewards.base import LearnedReward, Transitions, check_batch
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.pool import TransitionPool
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 STATISTIC_ROWS = 1024
 """Rows of a fresh batch on which metrics and the bonus's scale are measured."""
@@ -30,7 +33,7 @@ class BonusSettings:
     """Adam's step size."""
     batch_size: int = 256
     """Transitions in a gradient step."""
-    updates_per_transition: float = 64 / 4096
+    updates_per_transition: float = 48 / 4096
     """Gradient steps for each fresh transition."""
     first_refit: float = 5.0
     """The first refit makes this many times as many steps."""
@@ -48,7 +51,7 @@ class BonusSettings:
     """Upper bound of the normalised bonus."""
 
 
-S = TypeVar("S", bound=BonusSettings)
+S = TypeVar("S", bound="DataclassInstance")
 
 
 def override(settings: S, overrides: dict[str, Any]) -> S:
@@ -249,19 +252,8 @@ class Bonus(LearnedReward):
         Raises:
             ValueError: A wrong size, an empty batch, or a value that is not finite.
         """
-        wanted = {"obs": self.obs_dim, "action": self.action_dim, "next_obs": self.obs_dim}
-        for name, width in wanted.items():
-            part = getattr(batch, name)
-            if part.ndim != 2 or part.shape[1] != width or len(part) == 0:
-                raise ValueError(
-                    f"{name} has shape {tuple(part.shape)}, {type(self).__name__} takes (B, {width}): "
-                    "build it with the sizes of the environment's flat observation and action"
-                )
-            if not torch.isfinite(part).all():
-                raise ValueError(
-                    f"{name} holds NaN or infinity: look for the step at which the environment gave it"
-                )
-        return Transitions(*(part.to(self.updates.device, torch.float32) for part in batch))
+        batch = check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__)
+        return Transitions(*(part.to(self.updates.device) for part in batch))
 
     def get_extra_state(self) -> dict:
         """What `state_dict` holds beside parameters and buffers: generator, optimiser, counters."""
