@@ -21,6 +21,7 @@ from rlgen import cli
 if TYPE_CHECKING:
     import numpy as np
 
+    from rlgen.demonstrations import Demonstrations
     from rlgen.training import Setup
 
 arg = tyro.conf.arg
@@ -70,7 +71,9 @@ def main(config: Config) -> dict[str, Any]:
     """
     if config.record and config.record.suffix != ".npz":
         raise ValueError(f"--record is {str(config.record)!r}: give a path that ends in .npz")
-    from rlgen import runs
+    import numpy as np
+
+    from rlgen import demonstrations, runs
 
     setup = runs.read_setup(config.run)
     folder = config.checkpoint or runs.latest_checkpoint(config.run)
@@ -82,7 +85,8 @@ def main(config: Config) -> dict[str, Any]:
         f"episodes), length {result['mean_length']:.4g}"
     )
     if config.record:
-        save(config.record, setup.env, venv, played)
+        demos = as_demonstrations(setup.env, venv, played)
+        demonstrations.save(config.record, demos, {"seeds": np.array([episode.seed for episode in played])})
         print(config.record)
     modes = venv.get_attr("metadata")[0].get("render_modes", [])
     venv.close()
@@ -149,33 +153,33 @@ def summary(played: Sequence[Played]) -> dict[str, Any]:
     }
 
 
-def save(path: Path, env: str, venv: Any, played: Sequence[Played]) -> None:
-    """Write episodes as demonstrations: plain arrays, one after another.
+def as_demonstrations(env: str, venv: Any, played: Sequence[Played]) -> Demonstrations:
+    """Episodes as demonstrations: actions as `gymnasium.make(env)` takes them, in its own units.
 
-    obs has T + 1 rows an episode; acts are what `gymnasium.make(env_id)` takes, in its own units.
+    Args:
+        env: Gymnasium id.
+        venv: The environment that was played, whose Box actions may be rescaled.
+        played: At least one episode.
     """
     import numpy as np
+    from gymnasium.wrappers import RescaleAction
 
-    actions = [episode.actions for episode in played]
-    if np.issubdtype(actions[0].dtype, np.floating):  # a Box, which RescaleAction scales to [-1, 1]
+    from rlgen.demonstrations import Demonstrations, Episode
+
+    native = None
+    if venv.env_is_wrapped(RescaleAction)[0]:
         native = venv.env_method("get_wrapper_attr", "action")[0]
-        actions = [np.stack([native(action) for action in episode]).astype(np.float32) for episode in actions]
-    lengths = np.array([len(episode.rewards) for episode in played])
-    last = np.zeros(lengths.sum(), dtype=bool)
-    last[np.cumsum(lengths) - 1] = True
-    terminated = np.repeat([episode.terminated for episode in played], lengths) & last
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path,
-        obs=np.concatenate([episode.obs for episode in played]).astype(np.float32),
-        acts=np.concatenate(actions),
-        rews=np.concatenate([episode.rewards for episode in played]),
-        terminated=terminated,
-        truncated=last & ~terminated,
-        episode_lengths=lengths,
-        seeds=np.array([episode.seed for episode in played]),
-        env_id=np.array(env),
-    )
+    episodes = []
+    for episode in played:
+        actions = episode.actions
+        if native is not None:
+            actions = np.stack([native(action) for action in actions])
+        discrete = np.issubdtype(actions.dtype, np.integer)
+        actions = actions.astype(np.int64 if discrete else np.float32)
+        obs, ended = episode.obs.astype(np.float32), episode.terminated
+        episodes.append(Episode(obs, actions, episode.rewards, terminated=ended, truncated=not ended))
+    returns = [episode.rewards.sum(dtype=np.float64) for episode in played]
+    return Demonstrations(tuple(episodes), env, float(np.mean(returns)), "recorded")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Recording demonstrations: from a run of ours, and from what SB3 saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+from demos.record import Config, main
+from rlgen import cli, demonstrations, train_vime
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    config = train_vime.Config(
+        env="Pendulum-v1",
+        bonus="none",
+        total_timesteps=128,
+        n_envs=1,
+        eval_freq=0,
+        hyperparams={"n_steps": 64, "batch_size": 64, "n_epochs": 1},
+        log_folder=tmp_path_factory.mktemp("logs"),
+    )
+    return train_vime.main(config)
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory) -> tuple[Path, Path]:
+    """An agent as rl-zoo3 leaves it: a zip and the statistics that it needs."""
+    folder = tmp_path_factory.mktemp("zoo")
+    venv = VecNormalize(make_vec_env("InvertedPendulum-v5", n_envs=1, seed=0))
+    model = PPO("MlpPolicy", venv, n_steps=256, batch_size=64, n_epochs=1, seed=0, device="cpu").learn(256)
+    model.save(folder / "model.zip")
+    venv.save(str(folder / "vecnormalize.pkl"))
+    return folder / "model.zip", folder / "vecnormalize.pkl"
+
+
+def replayed(path: Path) -> None:
+    """What the file says happened happens again, in the units of `gymnasium.make`."""
+    demos, seeds = demonstrations.load(path), np.load(path)["seeds"]
+    assert demos.env_id is not None
+    for episode, seed in zip(demos.episodes, seeds, strict=True):
+        env = gym.make(demos.env_id)
+        obs, _ = env.reset(seed=int(seed))
+        assert episode.actions is not None and episode.rewards is not None
+        np.testing.assert_allclose(obs, episode.obs[0], rtol=1e-6)
+        terminated = truncated = False
+        for t, action in enumerate(episode.actions):
+            obs, reward, terminated, truncated, _ = env.step(action)
+            np.testing.assert_allclose(obs, episode.obs[t + 1], rtol=1e-4, atol=1e-4)
+            assert reward == pytest.approx(episode.rewards[t], rel=1e-4, abs=1e-4)
+        assert terminated == episode.terminated and (terminated or truncated)
+
+
+def test_a_run_is_recorded_as_it_would_be_played(run, tmp_path, capsys):
+    out = tmp_path / "demos.npz"
+    main(Config(run, out=out, episodes=2, seed=7))
+    replayed(out)
+    assert capsys.readouterr().out.splitlines()[-1] == str(out)
+    with np.load(out, allow_pickle=False) as file:
+        assert file["seeds"].tolist() == [7, 8] and file["attempt_lengths"].tolist() == [200, 200]
+
+
+def test_both_formats_hold_the_same(run, tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    main(Config(run, out=tmp_path / "demos.npz", minari="test/pendulum-v0", episodes=2))
+    one, other = demonstrations.load(tmp_path / "demos.npz"), demonstrations.load("test/pendulum-v0")
+    for a, b in zip(one.episodes, other.episodes, strict=True):
+        assert a.obs.tobytes() == b.obs.tobytes() and a.rewards.tobytes() == b.rewards.tobytes()  # type: ignore[union-attr]
+        assert a.actions.tobytes() == b.actions.tobytes()  # type: ignore[union-attr]
+
+
+def test_an_agent_of_sb3_is_recorded_behind_trust(agent, tmp_path, capsys):
+    out = tmp_path / "demos.npz"
+    flags = [str(agent[0]), "--vecnormalize", str(agent[1]), "--env", "InvertedPendulum-v5", "--algo", "ppo"]
+    flags += ["--out", str(out), "-n", "3"]
+    assert cli.run(main, Config, flags) == 2 and not out.exists()
+    assert "pass --trust" in capsys.readouterr().err
+    assert cli.run(main, Config, [*flags, "--trust"]) == 0
+    replayed(out)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["RUN"], "pass --out FILE.npz or --minari ID"),
+        (["RUN", "--out", "demos.csv"], "pass --out FILE.npz"),
+        (["RUN", "--out", "OUT", "--env", "Ant-v5"], "leave --env out"),
+        (["nowhere", "--out", "OUT"], "neither a run folder nor a zip"),
+        (["ZIP", "--out", "OUT", "--trust"], "pass --env ID and --algo NAME"),
+        (["ZIP", "--out", "OUT", "--trust", "--algo", "sac", "--env", "InvertedPendulum-v5"], "cannot load"),
+        (
+            ["ZIP", "--out", "OUT", "--trust", "--algo", "ppo", "--env", "Hopper-v5"],
+            "pass the --env it was trained in",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(run, agent, tmp_path, capsys, flags, message):
+    known = {"RUN": str(run), "ZIP": str(agent[0]), "OUT": str(tmp_path / "out.npz")}
+    assert cli.run(main, Config, [known.get(flag) or flag for flag in flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
+    assert not list(tmp_path.iterdir())
