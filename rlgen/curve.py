@@ -1,8 +1,9 @@
-"""reward_curve.png: the environment's own return and, below it, the bonus, from a run's csv records."""
+"""reward_curve.png: the environment's own return and, below it, the learned one, from a run's records."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 COLOURS = ("#0072B2", "#D55E00")
+LINES = (":", "--")
 WINDOW = 100
 """Episodes in the moving average of the return."""
 
 
-def draw(run: Path, title: str = "") -> Path:
+def draw(run: Path, title: str = "", references: Mapping[str, float] | None = None) -> Path:
     """Draw the figure from monitor.csv and progress.csv, which may hold no row yet.
 
     Args:
         run: The run's folder.
         title: Above the figure.
+        references: Returns to compare with, each drawn as a line.
 
     Returns:
         The path of run/reward_curve.png.
@@ -32,7 +35,12 @@ def draw(run: Path, title: str = "") -> Path:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     top.set_title(title, fontsize=10, loc="left", pad=22)
     draw_return(top, read(run / "monitor.csv"))
-    draw_bonus(bottom, read(run / "progress.csv"))
+    for value, style, name in zip((references or {}).values(), LINES, references or {}, strict=False):
+        top.axhline(value, color="#555555", linewidth=1.0, linestyle=style)
+        top.annotate(
+            name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
+        )
+    draw_learned(bottom, read(run / "progress.csv"))
     bottom.set_xlabel("environment steps")
     bottom.xaxis.set_major_formatter(EngFormatter(sep=""))
     bottom.set_xlim(left=0)
@@ -68,16 +76,19 @@ def draw_return(ax: Axes, episodes: pd.DataFrame) -> None:
     ax.set_ylabel("episode return\n(the environment's reward)")
 
 
-def draw_bonus(ax: Axes, progress: pd.DataFrame) -> None:
-    """The bonus's mean over fresh transitions, as logged at each refit."""
-    column = next((name for name in progress if str(name).endswith("/bonus_mean")), None)
+def draw_learned(ax: Axes, progress: pd.DataFrame) -> None:
+    """The learned reward's mean over fresh transitions, as logged at each refit."""
+    metrics = ("bonus_mean", "reward_mean")
+    column = next((name for name in progress if str(name).rpartition("/")[2] in metrics), None)
     rows = progress.dropna(subset=[column]) if column is not None else progress.head(0)
     if column is not None and len(rows):
-        ax.plot(rows["step"].to_numpy(), rows[column].to_numpy(), color=COLOURS[1], linewidth=1.2)
-        ax.set_ylim(bottom=0)
+        values = rows[column].to_numpy()
+        ax.plot(rows["step"].to_numpy(), values, color=COLOURS[1], linewidth=1.2)
+        if values.min() >= 0:
+            ax.set_ylim(bottom=0)
     else:
-        _nothing(ax, "no bonus")
-    ax.set_ylabel("bonus\n(mean)")
+        _nothing(ax, "no learned reward")
+    ax.set_ylabel("bonus\n(mean)" if str(column).endswith("bonus_mean") else "learned reward\n(mean)")
 
 
 def moving_average(values: np.ndarray, window: int) -> np.ndarray:

@@ -120,9 +120,9 @@ def _task(
     return {algo: entry for algo, entry in entries.items() if algo != "dqn"}
 
 
-# The reward lies hundreds of steps ahead: with gamma 0.99 the horizon would be a hundred. Of the noises tried,
-# independent ones of standard deviation 1 roll the cheetah over its head, smaller ones let it run the wrong way
-# for good in three seeds of ten; one that lasts for a rollout lets it run both ways, and sooner.
+# The reward lies hundreds of steps ahead: with gamma 0.99 the horizon would be a hundred. Of the noises that
+# were tried, independent ones of standard deviation 1 roll the cheetah over its head, and smaller ones let it
+# run the wrong way for good in three seeds of ten; one that lasts for a rollout lets it run both ways.
 _CHEETAH: dict[str, Any] = {
     "normalize_reward": True,
     "gamma": 0.995,

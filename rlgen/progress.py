@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 
 class ProgressLines(BaseCallback):
-    """Prints a line about every `seconds`: steps, speed, the environment's own return, the bonus.
-
-    The bonus is what the learned reward logs as `<name>/bonus_mean`; list this callback after `LearnReward`.
+    """Prints a line about every `seconds`: steps, speed, the environment's own return, chosen metrics.
 
     Args:
-        name: prefix of the learned reward's metrics; None without one.
+        shown: words and the logged metric that they stand for; list this callback after what logs it.
         seconds: between two lines.
     """
 
-    def __init__(self, name: str | None, seconds: float = 10.0) -> None:
+    def __init__(self, shown: Mapping[str, str] | None = None, seconds: float = 10.0) -> None:
         super().__init__()
-        self.key, self.seconds = f"{name}/bonus_mean", seconds
-        self.bonus: float | None = None
+        self.shown, self.seconds = dict(shown or {}), seconds
+        self.values: dict[str, float] = {}
         self.total = 0
         self.started = False
 
@@ -35,8 +34,8 @@ class ProgressLines(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        value = self.logger.name_to_value.get(self.key)
-        self.bonus = self.bonus if value is None else float(value)
+        logged = self.logger.name_to_value
+        self.values |= {text: float(logged[key]) for text, key in self.shown.items() if key in logged}
         now = time.monotonic()
         if now - self._last >= self.seconds:
             self._last = now
@@ -52,8 +51,7 @@ class ProgressLines(BaseCallback):
         episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
         if episodes:
             parts.append(f"return {np.mean(episodes):.4g} (last {len(episodes)} episodes)")
-        if self.bonus is not None:
-            parts.append(f"bonus {self.bonus:.3g}")
+        parts += [f"{text} {value:.3g}" for text, value in self.values.items()]
         return "   ".join(parts)
 
 

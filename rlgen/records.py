@@ -51,6 +51,10 @@ class Table:
         self._newest = rows[-1] if rows else []
         self._write(rows)
 
+    def __bool__(self) -> bool:
+        """Whether there is a row."""
+        return bool(self._newest)
+
     def last(self, column: str) -> float:
         """The newest value in a column, 0 without rows."""
         return float(self._newest[self.columns.index(column)]) if self._newest else 0.0
@@ -166,7 +170,7 @@ class Evaluations(BaseCallback):
             self._evaluate()
 
     def _on_training_end(self) -> None:
-        if self.model.num_timesteps > self.table.last("step"):
+        if not self.table or self.model.num_timesteps > self.table.last("step"):
             self._evaluate()
 
     def _evaluate(self) -> None:

@@ -1,7 +1,7 @@
 """A command's training session: from the plan in config.json to the reward curve.
 
-A plan is plain data: the `Setup` under "setup", total_timesteps, eval_freq, eval_episodes, save_freq, bonus,
-and what else the command needs to build model and learner anew.
+A plan is plain data: the `Setup` under "setup", total_timesteps, eval_freq, eval_episodes, save_freq, and
+what else the command needs to build model and learner anew.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
@@ -19,28 +20,39 @@ from uuid import uuid4
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import curve, runs, training
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
 
+Plan = dict[str, Any]
 
-def launch(
-    options: Options,
-    kind: str,
-    new_plan: Callable[[], dict[str, Any]],
-    build: Callable[[dict[str, Any]], tuple[BaseAlgorithm, LearnReward | None]],
-    begin: Callable[[dict[str, Any], BaseAlgorithm], None] | None = None,
-) -> Path:
+
+@dataclass(frozen=True)
+class Command:
+    """What sets a training command apart."""
+
+    kind: str
+    """Name of the folder in which its runs are kept."""
+    build: Callable[[Plan], tuple[BaseAlgorithm, LearnReward | None]]
+    """Makes model and learner of a plan, and notes in it the choices that they make."""
+    begin: Callable[[Plan, BaseAlgorithm], None] = lambda plan, model: None
+    """What to do to a model that has not trained yet."""
+    report: Callable[[Plan], Sequence[BaseCallback]] = lambda plan: ()
+    """More callbacks; they run after the learner and before what is printed and written."""
+    end: Callable[[Path, LearnReward | None], None] = lambda run, learner: None
+    """What else to leave in the folder of a run that is done."""
+
+
+def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> Path:
     """Train from scratch or from a checkpoint, draw the curve, and return the run's folder.
 
     Args:
         options: The command's flags.
-        kind: Name of the folder in which its runs are kept.
+        command: What to do with them.
         new_plan: Makes the plan of a new run.
-        build: Makes model and learner of a plan, and notes in it the choices that they make.
-        begin: What to do to a model that has not trained yet.
 
     Raises:
         ValueError: before training, for what the user can mend.
@@ -55,21 +67,22 @@ def launch(
         run = options.resume
         plan = resumed_plan(run, vars(options))
         checkpoint = runs.check_resume(run, options.env) if begun(run) else None
-        model, learner = build(plan)
+        model, learner = command.build(plan)
         runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
     else:
         plan = new_plan()
-        model, learner = build(plan)
-        run = runs.new_run(options.log_folder, kind, plan["setup"]["env"])
+        model, learner = command.build(plan)
+        run = runs.new_run(options.log_folder, command.kind, plan["setup"]["env"])
         runs.write_config(run, plan)
     announce(run, plan, model, checkpoint)
-    if begin and not checkpoint:
-        begin(plan, model)
+    if not checkpoint:
+        command.begin(plan, model)
     try:
         with tracking(options.track, run, plan):
-            train(run, plan, model, learner, checkpoint, options.progress)
+            train(run, plan, model, learner, checkpoint, options.progress, command.report(plan))
     finally:  # an early end has a curve too
-        curve.draw(run, title(plan))
+        curve.draw(run, title(plan), references(plan))
+    command.end(run, learner)
     return run
 
 
@@ -129,9 +142,16 @@ def begun(run: Path) -> bool:
 
 
 def title(plan: Mapping[str, Any]) -> str:
-    """Environment, algorithm, bonus and seed."""
+    """Environment, algorithm, what is learned from, and seed."""
     setup = plan["setup"]
-    return f"{setup['env']}, {setup['algo']}, bonus {plan['bonus']}, seed {setup['seed']}"
+    label = f"bonus {plan['bonus']}" if "bonus" in plan else plan["label"]
+    return f"{setup['env']}, {setup['algo']}, {label}, seed {setup['seed']}"
+
+
+def references(plan: Mapping[str, Any]) -> dict[str, float]:
+    """Returns to compare the curve with."""
+    known = {"random actions": plan.get("random_return"), "demonstrations": plan.get("demos_return")}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def announce(run: Path, plan: Mapping[str, Any], model: BaseAlgorithm, checkpoint: Path | None) -> None:
@@ -152,6 +172,7 @@ def train(
     learner: LearnReward | None,
     checkpoint: Path | None = None,
     progress: bool = False,
+    callbacks: Sequence[BaseCallback] = (),
 ) -> None:
     """The training itself, its progress on the terminal, and what becomes of an early end.
 
@@ -163,7 +184,12 @@ def train(
     setup, env = training.Setup.from_dict(plan["setup"]), model.get_env()
     assert env is not None
     bar = progress and sys.stdout.isatty()
-    lines = ProgressLines(learner.reward.name if learner else None, seconds=float("inf") if bar else 10.0)
+    shown = (
+        {text: f"{learner.reward.name}/{key}" for text, key in learner.reward.shown.items()}
+        if learner
+        else {}
+    )
+    lines = ProgressLines(shown, seconds=float("inf") if bar else 10.0)
     try:
         runs.train(
             run,
@@ -175,7 +201,7 @@ def train(
             n_eval_episodes=plan["eval_episodes"],
             save_freq=plan["save_freq"],
             checkpoint=checkpoint,
-            callbacks=[lines],
+            callbacks=[*callbacks, lines],
             progress_bar=bar,
         )
     except runs.Stopped as stop:

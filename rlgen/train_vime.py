@@ -51,7 +51,7 @@ def main(config: Config) -> Path:
     """
     from rlgen import enjoy, session
 
-    run = session.launch(config, "vime", lambda: new_plan(config), build)
+    run = session.launch(config, session.Command("vime", build), lambda: new_plan(config))
     if config.video:
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print(run / "reward_curve.png")

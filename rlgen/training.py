@@ -197,6 +197,21 @@ def make_eval_env(setup: Setup, training_env: VecEnv, render_mode: str | None = 
     return venv
 
 
+def freeze_statistics(venv: VecEnv, obs: np.ndarray, std_floor: float = 0.0) -> None:
+    """Normalise observations by those given, for good.
+
+    Args:
+        venv: from `make_env` with normalize_obs.
+        obs: (N, O) raw.
+        std_floor: least standard deviation to divide by.
+    """
+    assert isinstance(venv, VecNormalize)
+    shape = venv.observation_space.shape
+    venv.obs_rms.mean = obs.mean(0, dtype=np.float64).reshape(shape)  # type: ignore[union-attr]
+    venv.obs_rms.var = (np.maximum(obs.std(0, dtype=np.float64), std_floor) ** 2).reshape(shape)  # type: ignore[union-attr]
+    venv.training = False
+
+
 # Models
 
 

@@ -32,9 +32,15 @@ def test_the_return_shows_episodes_and_their_mean(ax):
 
 def test_the_bonus_leaves_out_rows_without_one(ax):
     nan = float("nan")
-    curve.draw_bonus(ax, pd.DataFrame({"step": [1, 2, 3], "rnd/bonus_mean": [nan, 0.5, 0.25]}))
+    curve.draw_learned(ax, pd.DataFrame({"step": [1, 2, 3], "rnd/bonus_mean": [nan, 0.5, 0.25]}))
     (line,) = ax.lines
     assert line.get_xdata().tolist() == [2, 3] and line.get_ydata().tolist() == [0.5, 0.25]
+
+
+def test_a_reward_that_replaces_the_environments_may_be_negative(ax):
+    curve.draw_learned(ax, pd.DataFrame({"step": [1, 2], "gail/reward_mean": [-2.0, -1.0]}))
+    assert ax.lines[0].get_ydata().tolist() == [-2.0, -1.0] and ax.get_ylim()[0] < -1.9
+    assert "learned reward" in ax.get_ylabel()
 
 
 @pytest.mark.parametrize("records", [{}, {"monitor.csv": "step,r,l,t\n", "progress.csv": "step\n"}])

@@ -25,6 +25,7 @@ FIRST_LAYERS = ("generative", "demonstrations", "rewards", "streams", "recorder"
 ENTRY_POINTS = ("train_vime", "gail", "enjoy")
 OUTER = ("benchmarks", "demos", "tests")
 SB3 = {"stable_baselines3", "sb3_contrib"}
+DEMONSTRATIONS_MAY = {"rlgen", "torch", "numpy", "gymnasium", "h5py", "matplotlib", "tyro"}
 # What takes longer to import than `--help` may take to answer.
 HEAVY = SB3 | {"torch", "gymnasium", "mujoco", "matplotlib", "pandas", "scipy", "tensorboard", "h5py", "envs"}
 
@@ -94,10 +95,15 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+def is_entry(module: str) -> bool:
+    """A command: rlgen.enjoy, and the __main__ of a package, whatever the package's layer."""
+    return part(module) in ENTRY_POINTS or module.endswith(".__main__")
+
+
 def layer(module: str) -> int:
-    if part(module) in FIRST_LAYERS:
+    if part(module) in FIRST_LAYERS and not is_entry(module):
         return FIRST_LAYERS.index(part(module))
-    return len(FIRST_LAYERS) + (part(module) in ENTRY_POINTS)
+    return len(FIRST_LAYERS) + is_entry(module)
 
 
 def inside_rlgen(found: Import) -> str | None:
@@ -109,8 +115,10 @@ def inside_rlgen(found: Import) -> str | None:
         return f"{part(found.target)} comes after {part(found.file)}"
     if part(found.file) == "generative" and found.top not in {"rlgen", "torch", "numpy"} | stdlib():
         return "generative imports torch and numpy only"
+    if part(found.file) == "demonstrations" and found.top not in DEMONSTRATIONS_MAY | stdlib():
+        return f"demonstrations import {', '.join(sorted(DEMONSTRATIONS_MAY))} only"
     plugs_in = part(found.file) in ("recorder", "relabel")
-    if found.top in SB3 and ((last and not plugs_in) or part(found.file) in ENTRY_POINTS):
+    if found.top in SB3 and ((last and not plugs_in) or is_entry(found.file)):
         return "SB3 is for recorder, relabel, runs, training and what plugs into SB3"
     if found.top == "envs" and last:
         return "only runs, training and the entry points register environments"
@@ -170,7 +178,7 @@ def cycle(modules: dict[str, list[Import]]) -> list[str]:
 
 
 MODULES = read(ROOT)
-COMMANDS = [f"rlgen.{entry}" for entry in ENTRY_POINTS]
+COMMANDS = [*(f"rlgen.{entry}" for entry in ENTRY_POINTS), "rlgen.demonstrations.__main__"]
 
 
 def test_imports_go_one_way():
@@ -194,6 +202,11 @@ def test_help_waits_for_nothing_heavy(name):
         ("rlgen/generative/gan.py", "import gymnasium", "torch and numpy only"),
         ("rlgen/generative/gan.py", "from rlgen.rewards import base", "rewards comes after generative"),
         ("rlgen/rewards/x.py", "def f():\n    from stable_baselines3 import PPO", "SB3 is for"),
+        ("rlgen/demonstrations/x.py", "import stable_baselines3", "demonstrations import gymnasium"),
+        ("rlgen/demonstrations/x.py", "import envs", "demonstrations import gymnasium"),
+        ("rlgen/demonstrations/x.py", "from rlgen import training", "training comes after demonstrations"),
+        ("rlgen/demonstrations/__main__.py", "import sb3_contrib", "demonstrations import gymnasium"),
+        ("rlgen/training.py", "import rlgen.demonstrations.__main__", "comes after training"),
         ("rlgen/rewards/x.py", "from rlgen import LearnReward", "relabel comes after rewards"),
         ("rlgen/streams.py", "if TYPE_CHECKING:\n    from rlgen import runs", "runs comes after streams"),
         ("rlgen/presets.py", "import envs", "register environments"),
@@ -207,7 +220,8 @@ def test_help_waits_for_nothing_heavy(name):
     ],
 )
 def test_a_broken_rule_is_found(tmp_path, file, source, reason):
-    for name in ("rlgen/runs.py", "rlgen/training.py", "rlgen/train_vime.py", "rlgen/rewards/base.py", file):
+    others = ("runs", "training", "train_vime", "rewards/base", "demonstrations/__main__")
+    for name in (*(f"rlgen/{other}.py" for other in others), file):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(source if name == file else "import torch\n")
     (bad,) = violations(read(tmp_path))

@@ -11,9 +11,10 @@ from rlgen.progress import ProgressLines
 
 
 def lines_at(steps, episodes=(), bonus=None):
-    lines = ProgressLines("vime")
+    lines = ProgressLines({"bonus": "vime/bonus_mean"})
     lines.model = SimpleNamespace(ep_info_buffer=deque(episodes))  # type: ignore[assignment]
-    lines.total, lines.num_timesteps, lines.bonus = 1000, steps, bonus
+    lines.total, lines.num_timesteps = 1000, steps
+    lines.values = {} if bonus is None else {"bonus": bonus}
     lines._start, lines._start_steps = 100.0, 0
     return lines
 

@@ -2,6 +2,18 @@
 
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.rewards.baselines import RND, PredictionError, RandomBonus
+from rlgen.rewards.discriminator import load_reward, save_reward
+from rlgen.rewards.gail import GAIL
 from rlgen.rewards.vime import VIME
 
-__all__ = ["RND", "VIME", "LearnedReward", "PredictionError", "RandomBonus", "Transitions"]
+__all__ = [
+    "GAIL",
+    "RND",
+    "VIME",
+    "LearnedReward",
+    "PredictionError",
+    "RandomBonus",
+    "Transitions",
+    "load_reward",
+    "save_reward",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -59,6 +61,9 @@ class LearnedReward(nn.Module):
 
     name: str = "reward"
     """Prefix of the logged metrics."""
+
+    shown: Mapping[str, str] = MappingProxyType({"reward": "reward_mean"})
+    """What a run says of it on the terminal: words, and the metric that they stand for."""
 
     def reward(self, batch: Transitions) -> Tensor:
         """Rewards (B,), detached. Pure: the same batch gives the same numbers until the next `update`."""

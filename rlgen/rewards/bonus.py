@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
@@ -147,6 +148,7 @@ class Bonus(LearnedReward):
         seed: Of the one generator from which everything random here is drawn.
     """
 
+    shown = MappingProxyType({"bonus": "bonus_mean"})
     updates: Tensor
 
     def __init__(self, obs_dim: int, action_dim: int, settings: BonusSettings, seed: int) -> None:

@@ -1,0 +1,157 @@
+"""Losses and regularisers of adversarial training, and a discriminator for vectors.
+
+The discriminator gives one logit a sample, high for real (or expert) data: D(x) = sigmoid(logit). At the
+optimum of its loss the logit is the log density ratio log p_real(x) / p_fake(x).
+
+Everything random is drawn from the generator that is passed; the global one is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Losses
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Binary cross-entropy with logits, in nats; 2 log 2 = 1.386 at chance.
+
+        E_real[-t log D - (1 - t) log(1 - D)] + E_fake[-log(1 - D)],    t = 1 - smoothing
+
+    Each side is a mean, so that unequal batches weigh the same. With one-sided label smoothing the optimal
+    logit is log (1 - smoothing) p_real / (p_fake + smoothing p_real): it cannot grow without bound.
+
+    Args:
+        real_logits: (B,).
+        fake_logits: (B',).
+        smoothing: What the label of real data lacks to 1.
+
+    Returns:
+        A scalar.
+
+    References:
+        Goodfellow et al. 2014 (arXiv 1406.2661), equation 1; Salimans et al. 2016 (arXiv 1606.03498), 3.4.
+    """
+    # softplus(-l) = -log D and softplus(l) = -log(1 - D) differ by l.
+    real = F.softplus(-real_logits) + smoothing * real_logits
+    return real.mean() + F.softplus(fake_logits).mean()
+
+
+def bernoulli_entropy(logits: Tensor) -> Tensor:
+    """Entropy of the discriminator's verdicts in nats, the shape of `logits`: softplus(l) - l sigmoid(l)."""
+    return F.softplus(logits) - logits * logits.sigmoid()
+
+
+# Regularisers
+
+
+def interpolate(real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
+    """A random point (B, ...) on the line between each pair of rows, uniform on it."""
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator, dtype=real.dtype)
+    return torch.lerp(fake, real, share.to(real.device))
+
+
+def gradient_penalty(
+    function: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    generator: torch.Generator,
+    target: float = 1.0,
+) -> Tensor:
+    """How far the slope of the logit is from `target` between real and fake data.
+
+        (||grad_x f(x)||_2 - target)^2,    x uniform on the line between a real and a fake sample
+
+    The slope is differentiable in the parameters of f; a slope of exactly 0 counts as constant.
+
+    Args:
+        function: (B, ...) -> logits (B,), each of its own sample alone: no batch normalisation.
+        real: (B, ...).
+        fake: (B, ...).
+        generator: Draws the interpolates.
+        target: 1 as in the paper; 0 asks for a flat function.
+
+    Returns:
+        (B,), a value for each pair; its mean is the paper's term, without the weight.
+
+    References:
+        Gulrajani et al. 2017 (arXiv 1704.00028), equation 3.
+    """
+    x = interpolate(real, fake, generator).requires_grad_()
+    (slope,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - target).square()
+
+
+def instance_noise(x: Tensor, std: float, generator: torch.Generator) -> Tensor:
+    """x plus Gaussian noise, for real and fake data alike: it makes their supports overlap.
+
+    References:
+        Arjovsky and Bottou 2017 (arXiv 1701.04862), section 3; Soenderby et al. 2017 (arXiv 1610.04490).
+    """
+    return x + std * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+
+
+def spectrally_normalised(layer: nn.Module, generator: torch.Generator) -> nn.Module:
+    """The layer, its weight divided by its largest singular value at each use: torch's parametrisation.
+
+    In training mode each use makes a step of power iteration, which changes buffers; call `eval()` before
+    uses that must not. torch starts the iteration from its global generator, here from `generator`.
+
+    References:
+        Miyato et al. 2018 (arXiv 1802.05957).
+    """
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return nn.utils.parametrizations.spectral_norm(layer)
+
+
+# Networks
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class MLPDiscriminator(nn.Module):
+    """Multi-layer perceptron from vectors to logits.
+
+    Args:
+        in_features: Size D of an input.
+        hidden: Units of each hidden layer.
+        activation: One of `ACTIVATIONS`.
+        spectral_norm: Whether every layer is spectrally normalised.
+        generator: Draws weights and biases, from U(-1, 1) / sqrt(fan in) as torch does.
+
+    Raises:
+        ValueError: An unknown activation.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int] = (100, 100),
+        *,
+        activation: str = "tanh",
+        spectral_norm: bool = False,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation is {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
+        sizes = (in_features, *hidden, 1)
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+            linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+            for parameter in linear.parameters():
+                nn.init.uniform_(parameter, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
+            layers.append(spectrally_normalised(linear, generator) if spectral_norm else linear)
+            layers.append(ACTIVATIONS[activation]())
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) -> logits (B,)."""
+        return self.layers(x).squeeze(1)

@@ -1,0 +1,271 @@
+"""The reward that a discriminator between expert and policy pays: its forms, its settings and its file.
+
+With l the logit, high for the expert, and D = sigmoid(l):
+
+    form        reward                       bias where episodes can end
+    positive    -log(1 - D) = softplus(l)    > 0: pays for surviving, whatever the policy does meanwhile
+    negative    log D = -softplus(-l)        < 0: pays for ending soon
+    logit       log D - log(1 - D) = l       no sign of its own, but negative while the discriminator wins,
+                                             as it does early: then it pays for ending, as "negative" does
+
+Where every episode is as long as the next, all three are sound. Elsewhere the form is a prior: "positive"
+suits tasks whose ends are falls, "negative" those whose ends are successes. Paying for the absorbing state
+behind an end (`absorbing_logit`) removes the bias.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rlgen.generative.gan import MLPDiscriminator
+from rlgen.rewards.base import LearnedReward, Transitions, check_batch
+from rlgen.rewards.normalizer import RunningNorm
+
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "positive": F.softplus,
+    "negative": F.logsigmoid,
+    "logit": lambda logits: logits,
+}
+
+PRIOR_ENDS = 0.1
+"""Ends of the episode that `absorbing_logit` adds to each side, at the rate of both together."""
+
+CHUNK = 1024
+"""Rows that are scored at a time: they stay in the cache, and a file of any length fits the memory."""
+
+
+@dataclass(frozen=True)
+class GAILSettings:
+    """Everything that sets GAIL's two settings apart; any field can be passed to `GAIL` by name."""
+
+    hidden: tuple[int, ...] = (100, 100)
+    """Hidden units of the discriminator."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Of the hidden units."""
+    learning_rate: float = 3e-4
+    """AdamW's step size."""
+    weight_decay: float = 0.0
+    """AdamW's weight decay; with 0 it is Adam."""
+    batch_size: int | None = 256
+    """Transitions of each side in a gradient step; None for one step on the whole batch an update."""
+    updates_per_transition: float = 20 / 4096
+    """Gradient steps for each fresh transition of the policy."""
+    pool_size: int = 0
+    """Recent transitions of the policy to refit on, first in first out; 0 for the fresh batch alone."""
+    gradient_penalty: float = 1.0
+    """Weight of the gradient penalty on interpolates; 0 for none."""
+    gradient_target: float = 1.0
+    """Slope that the gradient penalty asks for."""
+    label_smoothing: float = 0.0
+    """What the expert's label lacks to 1."""
+    instance_noise: float = 0.0
+    """Standard deviation of noise added to standardised inputs in training."""
+    entropy: float = 0.0
+    """Weight of the entropy of the discriminator's verdicts, which is to be large."""
+    spectral_norm: bool = False
+    """Divide every weight matrix by its largest singular value."""
+    statistics: Literal["expert", "running"] = "expert"
+    """Standardise observations by the demonstrations and leave actions as they are, in [-1, 1]; or
+    standardise both by all batches so far of expert and policy, in equal parts."""
+    std_floor: float = 0.1
+    """Least standard deviation to divide by: observations that are constant in demonstrations give no
+    verdict on their own."""
+    input_clip: float | None = 10.0
+    """Bound on standardised inputs."""
+    logit_clip: float | None = 10.0
+    """Bound on the logit in the reward; training sees it as it is."""
+    reward_scale: float = 0.1
+    """Factor of the reward: it brings returns to a size that a critic learns fast."""
+
+
+class DiscriminatorReward(LearnedReward):
+    """The reward of a discriminator that stays as it is: what `load_reward` gives.
+
+    Inputs are [obs, action], or [obs, next_obs] if `state_only`, as in Torabi et al. 2018.
+
+    Args:
+        obs_dim: Size O of an observation.
+        action_dim: Size A of an action; of no consequence if `state_only`.
+        settings: See `GAILSettings`.
+        form: "positive", "negative" or "logit".
+        state_only: Whether actions are ignored.
+        absorbing: Whether the absorbing state behind a true end is paid.
+        generator: Draws the first weights.
+
+    Raises:
+        ValueError: An unknown form or activation.
+
+    References:
+        Torabi et al. 2018 (arXiv 1807.06158).
+    """
+
+    name = "gail"
+    absorbing_logit: Tensor
+
+    def __init__(
+        self,
+        obs_dim: int,
+        action_dim: int,
+        settings: GAILSettings,
+        *,
+        form: str,
+        state_only: bool,
+        absorbing: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        if form not in FORMS:
+            raise ValueError(f"form is {form!r}: choose one of {', '.join(FORMS)}")
+        self.obs_dim, self.action_dim, self.settings = obs_dim, 0 if state_only else action_dim, settings
+        self.form, self.state_only, self.absorbing = form, state_only, absorbing
+        width = 2 * obs_dim if state_only else obs_dim + action_dim
+        self.norm = RunningNorm(width)
+        self.discriminator = MLPDiscriminator(
+            width,
+            settings.hidden,
+            activation=settings.activation,
+            spectral_norm=settings.spectral_norm,
+            generator=generator,
+        ).eval()
+        self.register_buffer("absorbing_logit", torch.zeros(()))
+
+    def check(self, batch: Transitions) -> Transitions:
+        """The batch in float32 on this module's device, without actions if they are ignored.
+
+        Raises:
+            ValueError: A wrong size, an empty batch, or a value that is not finite.
+        """
+        if self.state_only:
+            batch = batch._replace(action=batch.action[:, :0])
+        batch = check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__)
+        return Transitions(*(part.to(self.absorbing_logit.device) for part in batch))
+
+    def features(self, batch: Transitions) -> Tensor:
+        """What the discriminator judges (B, D), raw."""
+        return torch.cat([batch.obs, batch.next_obs if self.state_only else batch.action], 1)
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Raw (B, D) -> what the network sees (B, D)."""
+        std = self.norm.std.clamp_min(self.settings.std_floor)
+        z = (features - self.norm.mean.to(features.dtype)).div_(std.to(features.dtype))
+        clip = self.settings.input_clip
+        return z if clip is None else z.clamp_(-clip, clip)
+
+    @torch.no_grad()
+    def logits(self, features: Tensor) -> Tensor:
+        """Raw features (B, D) -> logits (B,), without a trace: power iteration rests as well."""
+        self.discriminator.eval()
+        return torch.cat([self.discriminator(self.standardise(rows)) for rows in features.split(CHUNK)])
+
+    def pay(self, logits: Tensor) -> Tensor:
+        """The reward for logits, of any shape."""
+        clip = self.settings.logit_clip
+        if clip is not None:
+            logits = logits.clamp(-clip, clip)
+        return self.settings.reward_scale * FORMS[self.form](logits)
+
+    @torch.no_grad()
+    def reward(self, batch: Transitions) -> Tensor:
+        """Rewards (B,)."""
+        return self.pay(self.logits(self.features(self.check(batch))))
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Nothing is learned; the mean reward of the batch."""
+        return {"reward_mean": self.reward(batch).mean().item()}
+
+    def absorbing_reward(self) -> float:
+        """The reward of each step in the absorbing state; 0 if it is not paid."""
+        return self.pay(self.absorbing_logit).item() if self.absorbing else 0.0
+
+
+def absorbing_logit(expert_ends: float, expert_rows: float, policy_ends: float, policy_rows: float) -> float:
+    """Logit of the optimal discriminator in the absorbing state that follows every true end.
+
+    Let each true end lead to one absorbing state for ever, where nothing happens any more, and discount by
+    gamma. An end is then worth 1 / (1 - gamma) visits of that state. A side with e ends per transition has
+
+        e / (1 - gamma)      visits of the absorbing state for each transition.
+
+    The optimal logit is the log ratio of the two sides' densities. Counted per transition, the absorbing
+    state's are e_expert / (1 - gamma) and e_policy / (1 - gamma), beside real transitions whose densities
+    sum to 1 on both sides, as the discriminator knows them. gamma cancels:
+
+        l = log(e_expert / e_policy)
+
+    No network is needed for it, and no observation that stands for the state. Both rates are estimated with
+    a = `PRIOR_ENDS` ends more, come at the rate p of both sides together (the mean of a Gamma posterior):
+
+        e = (ends + a) / (transitions + a / p)
+
+    So the logit is 0 where there is nothing to tell, and experts that never ended give a negative one.
+
+    Args:
+        expert_ends: True ends in the demonstrations.
+        expert_rows: Transitions in the demonstrations, as many as the ends were counted in.
+        policy_ends: True ends of the policy, lately.
+        policy_rows: Transitions in which they came.
+
+    References:
+        Kostrikov et al. 2019 (arXiv 1809.02925), section 4.2, for absorbing states in imitation.
+    """
+    ends = expert_ends + policy_ends
+    if ends == 0 or policy_rows == 0:
+        return 0.0
+    prior = PRIOR_ENDS * (expert_rows + policy_rows) / ends
+    expert_rate = (expert_ends + PRIOR_ENDS) / (expert_rows + prior)
+    return math.log(expert_rate * (policy_rows + prior) / (policy_ends + PRIOR_ENDS))
+
+
+def save_reward(path: str | Path, reward: DiscriminatorReward) -> None:
+    """Write a trained reward to a file, as a whole or not at all; the demonstrations are not in it."""
+    data = {
+        "settings": asdict(reward.settings),
+        "form": reward.form,
+        "state_only": reward.state_only,
+        "absorbing": reward.absorbing,
+        "obs_dim": reward.obs_dim,
+        "action_dim": reward.action_dim,
+        "absorbing_logit": reward.absorbing_logit.item(),
+        "norm": reward.norm.state_dict(),
+        "discriminator": reward.discriminator.state_dict(),
+    }
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    torch.save(data, temporary)
+    os.replace(temporary, path)
+
+
+def load_reward(path: str | Path) -> DiscriminatorReward:
+    """The reward that `save_reward` wrote: it scores transitions and can train a policy, but learns no more.
+
+    Raises:
+        ValueError: The file is damaged, or something else.
+        FileNotFoundError: There is none.
+    """
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        reward = DiscriminatorReward(
+            data["obs_dim"],
+            data["action_dim"],
+            GAILSettings(**data["settings"]),
+            form=data["form"],
+            state_only=data["state_only"],
+            absorbing=data["absorbing"],
+            generator=torch.Generator(),
+        )
+        reward.norm.load_state_dict(data["norm"])
+        reward.discriminator.load_state_dict(data["discriminator"])
+        reward.absorbing_logit.fill_(data["absorbing_logit"])
+    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} holds no reward: give a file written by save_reward ({error})") from error
+    return reward

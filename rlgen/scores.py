@@ -1,0 +1,67 @@
+"""How well an imitator does: the environment's own return, between chance (0) and the demonstrations (1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from rlgen.training import EVAL_SEED, Setup, make_env
+
+WON_ROUNDS = 50
+"""Rounds in a row in which a discriminator tells all apart before it is said to have won."""
+
+ADVICE = (
+    "the discriminator has told policy and demonstrations apart for {rounds} rounds (accuracy over 0.99), so "
+    "that its reward says little: try --reward-params gradient_penalty:10 or learning_rate:1e-4 or "
+    "updates_per_transition:0.002, more demonstrations, or --bc-epochs 100; ask first whether the file fits "
+    "(python -m rlgen.demonstrations inspect)"
+)
+
+
+def random_return(setup: Setup, episodes: int = 10) -> float:
+    """Mean return of uniformly random actions, the same for every seed of the run."""
+    venv = make_env(replace(setup, n_envs=1, seed=EVAL_SEED, normalize_obs=False, normalize_reward=False))
+    venv.action_space.seed(EVAL_SEED)
+    venv.reset()
+    returns: list[float] = []
+    while len(returns) < episodes:
+        _, _, _, infos = venv.step(np.stack([venv.action_space.sample()]))
+        returns += [info["episode"]["r"] for info in infos if "episode" in info]
+    venv.close()
+    return float(np.mean(returns))
+
+
+def score(value: float, random: float, expert: float) -> float:
+    """(R - R_random) / (R_expert - R_random)."""
+    return (value - random) / (expert - random)
+
+
+class ImitationReport(BaseCallback):
+    """Logs the score of the last training episodes, and says when the discriminator has won.
+
+    Logs `gail/score`, of the stochastic policy's last 100 episodes. List it after `LearnReward`.
+
+    Args:
+        random: return of random actions.
+        demonstrations: mean return of the demonstrations; None where they hold no rewards.
+    """
+
+    def __init__(self, random: float, demonstrations: float | None) -> None:
+        super().__init__()
+        self.random, self.demonstrations = random, demonstrations
+        self.warned = False
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
+        if episodes and self.demonstrations is not None:
+            value = score(float(np.mean(episodes)), self.random, self.demonstrations)
+            self.logger.record("gail/score", value)
+        rounds = self.logger.name_to_value.get("gail/won_rounds", 0.0)
+        if rounds >= WON_ROUNDS and not self.warned:
+            print(f"warning: {ADVICE.format(rounds=int(rounds))}", flush=True)
+        self.warned = rounds >= WON_ROUNDS or (self.warned and rounds > 0)
