@@ -1,6 +1,7 @@
-"""Learned rewards for Stable-Baselines3: exploration bonuses such as VIME, fitted while the agent trains.
+"""Learned rewards for Stable-Baselines3, fitted while the agent trains: exploration bonuses, and imitation.
 
     from rlgen import VIME, LearnReward, TransitionRecorder
+    from rlgen import GAIL, LearnReward, TransitionRecorder, Transitions, demonstrations
 
 The names below are imported on first use, so that `import rlgen` and `--help` need not wait for torch.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlgen.recorder import TransitionRecorder
     from rlgen.relabel import LearnReward
-    from rlgen.rewards.vime import VIME
+    from rlgen.rewards import GAIL, VIME, Transitions, load_reward, save_reward
     from rlgen.runs import load
 
     __version__: str
@@ -21,10 +22,24 @@ _HOME = {
     "load": "rlgen.runs",
     "LearnReward": "rlgen.relabel",
     "TransitionRecorder": "rlgen.recorder",
+    "GAIL": "rlgen.rewards.gail",
     "VIME": "rlgen.rewards.vime",
+    "Transitions": "rlgen.rewards.base",
+    "load_reward": "rlgen.rewards.discriminator",
+    "save_reward": "rlgen.rewards.discriminator",
 }
 
-__all__ = ["VIME", "LearnReward", "TransitionRecorder", "__version__", "load"]
+__all__ = [
+    "GAIL",
+    "VIME",
+    "LearnReward",
+    "TransitionRecorder",
+    "Transitions",
+    "__version__",
+    "load",
+    "load_reward",
+    "save_reward",
+]
 
 
 def __getattr__(name: str) -> Any:

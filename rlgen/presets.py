@@ -205,7 +205,29 @@ def _imitation(algo: str, preset: Preset) -> ImitationPreset:
 IMITATION_DEFAULTS = {algo: _imitation(algo, preset) for algo, preset in DEFAULTS.items()}
 """By algorithm, for environments without an entry of their own."""
 
-IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {}
+
+def _careful(steps: int) -> dict[str, ImitationPreset]:
+    """For bodies that fall: PPO starts near a clone, and learns slowly from a slow, smooth discriminator."""
+    default = IMITATION_DEFAULTS["ppo"]
+    entry = replace(
+        default,
+        n_timesteps=steps,
+        bc_epochs=1000,
+        hyperparams={
+            **default.hyperparams,
+            "learning_rate": "lin_1e-4",
+            "policy_kwargs": {"log_std_init": -1.5},
+        },
+        settings={"gradient_penalty": 10.0, "learning_rate": 1e-4, "updates_per_transition": 10 / 4096},
+    )
+    return {**IMITATION_DEFAULTS, "ppo": entry}
+
+
+IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {
+    "Ant-v5": _careful(4_000_000),
+    "Walker2d-v5": _careful(3_000_000),
+    "Humanoid-v5": _careful(30_000_000),
+}
 
 
 def imitation_preset_for(env: str, algo: str) -> tuple[str, ImitationPreset]:

@@ -1,0 +1,50 @@
+"""Training the experts that demonstrations are recorded from."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from demos import record, train_expert
+from demos.train_expert import EXPERTS, Config, main
+from rlgen import cli, demonstrations, runs
+
+TINY = {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
+
+
+def test_an_expert_trains_goes_on_and_is_recorded(tmp_path):
+    config = Config(
+        env="InvertedPendulum-v5",
+        total_timesteps=128,
+        n_envs=1,
+        hyperparams=TINY,
+        eval_freq=64,
+        log_folder=tmp_path,
+    )
+    run = main(config)
+    assert run == tmp_path / "expert" / "InvertedPendulum-v5_1"
+    assert runs.read_config(run)["setup"]["normalize_reward"]
+    main(Config(resume=run, total_timesteps=256))
+    with open(run / "evaluations.csv") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps[-1] == 256
+    record.main(record.Config(run, out=tmp_path / "demos.npz", episodes=2))
+    assert len(demonstrations.load(tmp_path / "demos.npz").episodes) == 2
+
+
+@pytest.mark.parametrize("env", EXPERTS)
+def test_flags_beat_the_experts_table(env):
+    expert = EXPERTS[env]
+    own = train_expert.new_plan(Config(env=env))
+    assert own["total_timesteps"] == expert.n_timesteps
+    assert own["setup"]["hyperparams"].items() >= {**expert.hyperparams}.items()
+    other = train_expert.new_plan(Config(env=env, algo="td3", total_timesteps=7, hyperparams={"gamma": 0.5}))
+    assert other["total_timesteps"] == 7 and other["setup"]["hyperparams"]["gamma"] == 0.5
+    assert not other["setup"]["normalize_reward"] and "policy_kwargs" not in other["setup"]["hyperparams"]
+
+
+def test_no_environment_is_one_line(capsys):
+    assert cli.run(main, Config, []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: no environment: pass --env ID") and "Hopper-v5" in line
