@@ -1,16 +1,25 @@
 """What a learned reward costs: wall time of SB3 with it over wall time of plain SB3.
 
     OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime
+    OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward gail --demos FILE [--imitation-python PATH]
 
-Both sides learn in turn in one process, each from the environment's preset, one thread; a ratio is the median
-over rounds of the two times of a round. A round is a number of whole rollouts (on-policy) or of steps behind
-the learning start (off-policy). Plain is SB3 alone (make_vec_env, VecNormalize if the preset has it;
-ours has all of the command). Printed beside each ratio: gradient steps of the model a round, and
-its error over that of predicting no change, on data that it has not seen.
+Both sides learn in turn in one process, one thread; a ratio is the median over rounds of the two times of a
+round. A round is a number of whole rollouts (on-policy) or of steps behind the learning start (off-policy).
+Plain is SB3 alone (make_vec_env, VecNormalize if the preset has it; ours has all of the command). Printed beside
+each ratio: gradient steps of the model a round, and how good it is on data that it has not seen: VIME's error
+over that of predicting no change, GAIL's loss (1.386 at chance).
 
-Bars: ppo_ratio and sac_ratio (Ant-v5) at most 1.15, ppo_ratio_cheap (SparseHalfCheetah) at most 1.25.
-Reference: MaxInfoSAC 2.3 times SAC (its authors: 39 against 16.96 minutes for 100k steps on a GPU); a public
-port of VIME to PPO 5.3 times (19.2 against 3.65 ms a step, from its published logs).
+vime: each case from the environment's preset. Bars: ppo_ratio and sac_ratio (Ant-v5) at most 1.15,
+ppo_ratio_cheap (SparseHalfCheetah) at most 1.25. Reference: MaxInfoSAC 2.3 times SAC (its authors: 39 against
+16.96 minutes for 100k steps on a GPU); a public port of VIME to PPO 5.3 times (19.2 against 3.65 ms a step, from
+its published logs).
+
+gail: PPO of SB3's defaults on Ant-v5, rollouts of 8 * 512 steps, a round each. FILE holds demonstrations of
+Ant-v5; RLGEN_DATA/demos/Ant-ho.npz unless given. Bars: ppo_ratio_4_updates at most 1.04 and ppo_ratio_16_updates
+1.08, with the discriminator of the library imitation (32-32, relu, no gradient penalty, 1024 transitions of each
+side a step) and so many steps a round; ppo_ratio_preset at most 1.15, with the discriminator of the imitation
+preset. Peer: imitation 1.0.1 over its own SB3, in turn with ours, if PATH is an interpreter that has it (see
+imitation_peer.py); elsewhere imitation_ratio_4_updates was 1.17 and imitation_ratio_16_updates 1.26.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.
 """
@@ -18,30 +27,43 @@ Hardware of the committed records: 2 vCPU of an AMD EPYC.
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 import torch
 import tyro
-from gymnasium.wrappers import RescaleAction
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv
 
+from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
-from rlgen.presets import preset_for
+from benchmarks.sides import Metered, Peer, Side, take_turns
+from rlgen import demonstrations
+from rlgen.presets import BonusPreset, imitation_preset_for, preset_for
 from rlgen.recorder import action_size
-from rlgen.relabel import LearnReward
+from rlgen.rewards import GAIL, Transitions
 from rlgen.train_vime import make_bonus
-from rlgen.training import Setup, make_env, make_model, qualified
+from rlgen.training import Setup
 
-CASES = {
+VIME_CASES = {
     "ppo_ratio": ("Ant-v5", "ppo", 8192),
     "ppo_ratio_cheap": ("rlgen/SparseHalfCheetah-v0", "ppo", 8192),
     "sac_ratio": ("Ant-v5", "sac", 400),
+}
+GAIL_CASES = {"ppo_ratio_4_updates": 4, "ppo_ratio_16_updates": 16, "ppo_ratio_preset": None}
+"""Gradient steps of the discriminator a round; None for the preset."""
+GAIL_SETUP = Setup("Ant-v5", n_envs=8, hyperparams={"n_steps": 512})
+ROLLOUT = 8 * 512
+AS_IMITATION: dict[str, Any] = {
+    "hidden": (32, 32),
+    "activation": "relu",
+    "learning_rate": 1e-3,
+    "batch_size": 1024,
+    "gradient_penalty": 0.0,
 }
 
 
@@ -49,10 +71,14 @@ CASES = {
 class Config:
     """Measure the cost of a learned reward."""
 
-    reward: Literal["vime"] = "vime"
+    reward: Literal["vime", "gail"] = "vime"
     """Which reward."""
-    cases: tuple[str, ...] = tuple(CASES)
-    """Which figures."""
+    cases: tuple[str, ...] = ()
+    """Which figures; all of the reward unless given."""
+    demos: Path | None = None
+    """Demonstrations of Ant-v5 for gail; RLGEN_DATA/demos/Ant-ho.npz unless given."""
+    imitation_python: str | None = None
+    """Interpreter that has the library imitation."""
     rounds: int = 7
     """Measured rounds, at least five."""
     warm_up: int = 2
@@ -61,92 +87,54 @@ class Config:
     """Folder of the records."""
 
 
-def plain_env(setup: Setup) -> VecEnv:
-    """What an SB3 user would build."""
-    rescale: Any = partial(RescaleAction, min_action=-1, max_action=1)  # type: ignore[arg-type]
-    venv = make_vec_env(qualified(setup.env), setup.n_envs, setup.seed, wrapper_class=rescale)
-    return VecNormalize(venv, norm_reward=False) if setup.normalize_obs else venv
+def measure_vime(name: str, config: Config) -> dict[str, float]:
+    """One ratio."""
+    env, algo, steps = VIME_CASES[name]
+    preset = preset_for(env, algo)[1]
+    hyperparams: dict[str, Any] = dict(preset.hyperparams)
+    if algo == "sac":
+        hyperparams |= {"learning_starts": 200, "buffer_size": 100_000}
+    setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", preset.normalize_obs, False, hyperparams)
+    ours = Side(setup, steps, partial(vime_learner, preset.bonus))
+    return {name: compare(name, Side(setup, steps), ours, "error_over_persistence", config)[name]}
 
 
-class Side:
-    """A model that learns in rounds, with the reward or without."""
-
-    def __init__(self, env: str, algo: str, steps: int, bonus: str) -> None:
-        preset = preset_for(env, algo)[1]
-        hyperparams: dict[str, Any] = dict(preset.hyperparams)
-        if algo == "sac":
-            hyperparams |= {"learning_starts": 200, "buffer_size": 100_000}
-        setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", preset.normalize_obs, False, hyperparams)
-        venv = make_env(setup) if bonus != "none" else plain_env(setup)
-        self.model, self.steps, self.learner = make_model(setup, venv), steps, None
-        if bonus != "none":
-            sizes = int(np.prod(venv.observation_space.shape or ())), action_size(venv.action_space)
-            reward = make_bonus(bonus, "default", *sizes, seed=0, **preset.bonus.settings)
-            assert reward is not None
-            names = ("eta", "stream", "episodic", "refit_every")
-            self.learner = Metered(reward, **{name: getattr(preset.bonus, name) for name in names})
-
-    def round(self) -> float:
-        """Learn, and return the seconds it took."""
-        start = time.perf_counter()
-        self.model.learn(self.steps, callback=self.learner, reset_num_timesteps=False)
-        return time.perf_counter() - start
+def vime_learner(bonus: BonusPreset, venv: VecEnv) -> Metered:
+    """VIME as the command builds it."""
+    sizes = int(np.prod(venv.observation_space.shape or ())), action_size(venv.action_space)
+    reward = make_bonus("expected", "default", *sizes, seed=0, **bonus.settings)
+    assert reward is not None
+    names = ("eta", "stream", "episodic", "refit_every")
+    return Metered(reward, **{name: getattr(bonus, name) for name in names})
 
 
-class Metered(LearnReward):
-    """Keeps what the reward logs."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.metrics: dict[str, list[float]] = {}
-
-    def _log(self, metrics: dict[str, float]) -> None:
-        super()._log(metrics)
-        for key, value in metrics.items():
-            self.metrics.setdefault(key, []).append(value)
-
-
-def measure(name: str, config: Config) -> float:
-    """One ratio, printed with what explains it, and recorded."""
-    env, algo, steps = CASES[name]
-    plain, ours = Side(env, algo, steps, "none"), Side(env, algo, steps, "expected")
-    for _ in range(config.warm_up):
-        plain.round()
-        ours.round()
-    assert isinstance(ours.learner, Metered)
-    ours.learner.metrics.clear()
-    pairs = [(plain.round(), ours.round()) for _ in range(config.rounds)]
-    ratio = float(np.median([with_reward / without for without, with_reward in pairs]))
-    updates = sum(ours.learner.metrics["n_updates"]) / config.rounds
-    error = float(np.mean(ours.learner.metrics["error_over_persistence"]))
-    speed = steps / np.median([without for without, _ in pairs])
-    print(f"{env} {algo}: {speed:.0f} steps/s plain, rounds of {steps} steps, {config.rounds} of them")
-    print(f"{name}_gradient_steps_a_round: {updates:.4g}")
-    print(f"{name}_error_over_persistence: {error:.3f}")
-    print(f"{name}: {ratio:.3f}", flush=True)
-    path = config.results / "overhead" / config.reward / f"{name}.json"
-    facts = {"rounds": config.rounds, "gradient_steps_a_round": updates, "error_over_persistence": error}
-    write_number(path, name, ratio, "ratio of wall times", **facts)
-    return ratio
-
-
-def main(config: Config) -> dict[str, float]:
-    """Measure each case.
-
-    Raises:
-        ValueError: an unknown case, or fewer than five rounds.
-    """
-    if config.rounds < 5:
-        raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
-    for name in config.cases:
-        if name not in CASES:
-            raise ValueError(f"unknown case {name!r}: choose of {', '.join(CASES)}")
-    torch.set_num_threads(1)
-    return {name: measure(name, config) for name in config.cases}
-
-
-if __name__ == "__main__":
+def measure_gail(name: str, config: Config) -> dict[str, float]:
+    """One ratio, and imitation's for as many gradient steps."""
+    expert, updates = expert_transitions(ant_demonstrations(config.demos)), GAIL_CASES[name]
+    plain, ours = Side(GAIL_SETUP, ROLLOUT), Side(GAIL_SETUP, ROLLOUT, partial(gail_learner, expert, updates))
+    if updates is None or config.imitation_python is None:
+        return compare(name, plain, ours, "loss", config)
+    peer = Peer(config.imitation_python, expert, updates)
     try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+        return compare(name, plain, ours, "loss", config, peer)
+    finally:
+        peer.close()
+
+
+def expert_transitions(file: Path) -> Transitions:
+    """All transitions of the demonstrations."""
+    env = gym.make(GAIL_SETUP.env)
+    demos = demonstrations.load(file, env_id=GAIL_SETUP.env)
+    steps = demos.fit(env.observation_space, env.action_space, GAIL_SETUP.env).transitions()
+    env.close()
+    return Transitions(*steps)
+
+
+def gail_learner(expert: Transitions, updates: int | None, venv: VecEnv) -> Metered:
+    """GAIL as the command builds it, or with the discriminator of imitation and `updates` steps a round."""
+    preset = imitation_preset_for(GAIL_SETUP.env, GAIL_SETUP.algo)[1]
+    if updates is None:
+        reward = GAIL(expert, form=preset.form, absorbing=preset.absorbing, **preset.settings)
+    else:
+        reward = GAIL(expert, form="positive", updates_per_transition=updates / ROLLOUT, **AS_IMITATION)
+    return Metered(reward, env_weight=0.0, refit_every=preset.refit_every)

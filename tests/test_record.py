@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from demos.record import Config, main
-from rlgen import cli, demonstrations, train_vime
+from rlgen import GAIL, Transitions, cli, demonstrations, runs, train_vime
+from rlgen.recorder import TransitionRecorder, stack
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,34 @@ def test_a_run_is_recorded_as_it_would_be_played(run, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == str(out)
     with np.load(out, allow_pickle=False) as file:
         assert file["seeds"].tolist() == [7, 8] and file["attempt_lengths"].tolist() == [200, 200]
+
+
+def test_the_expert_replayed_live_stays_at_chance(run, tmp_path):
+    """Played again through the training environments, where precision or scaling could give it away."""
+    out = tmp_path / "demos.npz"
+    main(Config(run, out=out, episodes=5, seed=7))
+    model, venv = runs.load(run)
+    recorder = unwrap_vec_wrapper(venv, TransitionRecorder)
+    assert recorder is not None
+    native = demonstrations.native_spaces(venv)
+    demos = demonstrations.load(out).fit(*native, "Pendulum-v1")
+    steps = []
+    for seed in range(7, 12):
+        venv.seed(seed)
+        obs, done = venv.reset(), False
+        while not done:
+            action, _ = model.predict(obs, deterministic=True)  # type: ignore[arg-type]
+            obs, _, (done,), _ = venv.step(action)
+            steps.append(recorder.last)
+    live = stack(steps, venv.action_space)
+    for there, here in zip(demos.transitions(), live, strict=True):
+        assert torch.allclose(there, here, rtol=0, atol=1e-6)
+    expert = Transitions(*demos.transitions(subsample=2, seed=0))
+    reward = GAIL(expert, seed=0, gradient_penalty=0.0, learning_rate=1e-2)
+    for _ in range(100):
+        metrics = reward.update(live)
+    assert abs(metrics["accuracy_expert"] + metrics["accuracy_policy"] - 1) < 0.1
+    assert metrics["loss"] == pytest.approx(2 * math.log(2), abs=0.05)
 
 
 def test_both_formats_hold_the_same(run, tmp_path, monkeypatch):
