@@ -44,7 +44,7 @@ class Config(Options):
     """
 
     algo: Annotated[cli.MaybeText, cli.choice((*DEFAULTS, "bc"), "ppo")] = None
-    """SB3 algorithm, or bc for behaviour cloning alone."""
+    """SB3 algorithm, or bc for behaviour cloning alone; --setting paper means trpo."""
     demos: Annotated[cli.MaybeText, cli.one(str, "FILE", "none")] = None
     """Demonstrations: npz, hdf5, or a Minari dataset by path or local id."""
     n_demos: Annotated[cli.MaybeWhole, cli.whole("all")] = None
@@ -54,7 +54,7 @@ class Config(Options):
     form: Annotated[cli.MaybeText, cli.choice(FORMS, PRESET)] = None
     """Reward: positive -log(1-D), negative log D, logit log D - log(1-D)."""
     setting: Annotated[cli.MaybeText, cli.choice(("default", "paper"), "default")] = None
-    """default, or the reward as published."""
+    """default, or paper: reward and TRPO as published."""
     reward_params: Annotated[cli.MaybePairs, cli.PAIRS] = None
     """Settings of the reward, such as gradient_penalty:10 absorbing:True state_only:True."""
     bc_epochs: Annotated[cli.MaybeWhole, cli.whole(PRESET, least=0)] = None
@@ -99,8 +99,10 @@ def new_plan(config: Config) -> dict[str, Any]:
     file = Path(config.demos)
     demos = demonstrations.load(config.demos, env_id=config.env, download=config.download)
     env, cloning = demos.env_id or "", config.algo == "bc"
-    config = replace(config, env=env, algo="ppo" if cloning else config.algo)
-    name, preset = imitation_preset_for(env, config.algo or "ppo")
+    setting = config.setting or "default"
+    algo = "ppo" if cloning else config.algo or ("trpo" if setting == "paper" else "ppo")
+    config = replace(config, env=env, algo=algo)
+    name, preset = imitation_preset_for(env, algo, setting)
     given = {"form": preset.form, "absorbing": preset.absorbing, **preset.settings}
     shared = shared_plan(config, preset, name)
     plan = {
@@ -110,8 +112,8 @@ def new_plan(config: Config) -> dict[str, Any]:
         "demos": str(file.resolve()) if file.exists() else str(file),
         "n_demos": config.n_demos or len(demos.episodes),
         "subsample": config.subsample or 1,
-        "setting": config.setting or "default",
-        "reward_params": {**(given if config.setting != "paper" else {}), **(config.reward_params or {})},
+        "setting": setting,
+        "reward_params": {**(given if setting != "paper" else {}), **(config.reward_params or {})},
         "bc_epochs": config.bc_epochs or (BC_EPOCHS if cloning else preset.bc_epochs),
         "reward": config.reward and str(config.reward.resolve()),
         "refit_every": preset.refit_every,

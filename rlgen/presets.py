@@ -230,7 +230,31 @@ IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {
 }
 
 
-def imitation_preset_for(env: str, algo: str) -> tuple[str, ImitationPreset]:
-    """As `preset_for`, for imitation."""
+IMITATION_PAPER = ImitationPreset(
+    n_timesteps=25_000_000,
+    n_envs=10,
+    normalize_obs=True,
+    hyperparams={
+        "n_steps": 5000,
+        "batch_size": 5000,
+        "gamma": 0.995,
+        "gae_lambda": 0.97,
+        "target_kl": 0.01,
+        "cg_max_steps": 10,
+        "cg_damping": 0.1,
+        "sub_sampling_factor": 10,
+        "line_search_shrinking_factor": 0.5,
+        "policy_kwargs": {"net_arch": [100, 100]},
+    },
+)
+"""TRPO as published: batches of 50,000 steps, networks of 2 x 100 tanh. Departures: Adam fits the values,
+from observations alone (there: a natural gradient, and the time as an input), and the policy's observations
+go through the demonstrations' statistics as they stand (there: updated by its own batches)."""
+
+
+def imitation_preset_for(env: str, algo: str, setting: str = "default") -> tuple[str, ImitationPreset]:
+    """As `preset_for`, for imitation; `setting` "paper" gives TRPO as published."""
+    if setting == "paper" and algo == "trpo":
+        return "paper, trpo, imitation", IMITATION_PAPER
     own = IMITATION_PRESETS.get(env.rpartition(":")[2], {}).get(algo)
     return f"{env if own else 'default'}, {algo}, imitation", own or IMITATION_DEFAULTS[algo]

@@ -171,8 +171,20 @@ def test_other_algorithms(file, tmp_path, algo):
 
 
 def test_the_paper_setting_passes_the_presets_by(file):
-    plan = new_plan(replace(TINY, demos=str(file), setting="paper"))
+    plan = new_plan(Config(demos=str(file), setting="paper"))
     assert plan["reward_params"] == {} and plan["setting"] == "paper"
+    setup = plan["setup"]
+    assert setup["algo"] == "trpo" and setup["hyperparams"]["policy_kwargs"] == {"net_arch": [100, 100]}
+    assert setup["n_envs"] * setup["hyperparams"]["n_steps"] == 50_000
+    plan = new_plan(Config(demos=str(file), setting="paper", algo="ppo"))
+    assert plan["reward_params"] == {} and plan["preset"] == "default, ppo, imitation"
+
+
+def test_the_paper_setting_trains(file, tmp_path):
+    params = {"n_steps": 512, "batch_size": 128}
+    run = main(replace(TINY, demos=str(file), setting="paper", log_folder=tmp_path, hyperparams=params))
+    rows = pd.read_csv(run / "progress.csv")
+    assert rows["gail/n_updates"].iloc[-1] == 1
 
 
 @pytest.mark.parametrize(
