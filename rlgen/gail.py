@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rlgen.training import Setup
 
 FORMS = ("positive", "negative", "logit")
-BC_EPOCHS = 200
-"""Passes over the demonstrations of --algo bc."""
+BC_STEPS = 10_000
+"""Gradient steps of --algo bc, about; few demonstrations are passed over the more often."""
 STD_FLOOR = 0.1
 """Least standard deviation that the policy's observations are divided by."""
 arg = tyro.conf.arg
@@ -114,16 +114,26 @@ def new_plan(config: Config) -> dict[str, Any]:
         "subsample": config.subsample or 1,
         "setting": setting,
         "reward_params": {**(given if setting != "paper" else {}), **(config.reward_params or {})},
-        "bc_epochs": config.bc_epochs or (BC_EPOCHS if cloning else preset.bc_epochs),
+        "bc_epochs": config.bc_epochs,
         "reward": config.reward and str(config.reward.resolve()),
         "refit_every": preset.refit_every,
     }
+    if config.bc_epochs is None:
+        rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
+        plan["bc_epochs"] = cloning_epochs(rows) if cloning else preset.bc_epochs
+    elif cloning and config.bc_epochs == 0:
+        raise ValueError("--bc-epochs is 0, and --algo bc does nothing else: give 1 or more, or leave it out")
     if config.form:
         plan["reward_params"]["form"] = config.form
     plan["label"] = f"{plan['n_demos']} demonstrations" + (
         f" by {plan['subsample']}" * (plan["subsample"] > 1)
     )
     return json.loads(json.dumps(plan))
+
+
+def cloning_epochs(rows: int) -> int:
+    """Passes over so many transitions that make `BC_STEPS` gradient steps, of 256 rows each."""
+    return max(1, BC_STEPS // max(1, -(-rows // 256)))
 
 
 def load_demonstrations(plan: dict[str, Any], setup: Setup) -> Demonstrations:

@@ -15,7 +15,7 @@ import torch
 import rlgen
 from rlgen import cli, demonstrations, runs
 from rlgen.demonstrations import Demonstrations, Episode
-from rlgen.gail import Config, main, new_plan
+from rlgen.gail import BC_STEPS, Config, main, new_plan
 from rlgen.rewards import Transitions, load_reward
 from rlgen.scores import WON_ROUNDS, ImitationReport, random_return, score
 from rlgen.training import Setup
@@ -168,6 +168,15 @@ def test_other_algorithms(file, tmp_path, algo):
     }
     run = main(replace(TINY, demos=str(file), log_folder=tmp_path, form="logit", **flags))
     assert (run / "reward.pt").exists() and runs.read_config(run)["reward_params"]["form"] == "logit"
+
+
+def test_cloning_alone_makes_its_gradient_steps_whatever_there_is_to_clone(file):
+    config = Config(demos=str(file), algo="bc")
+    assert new_plan(config)["bc_epochs"] * 3 == pytest.approx(BC_STEPS, rel=0.01)  # 600 rows: three batches
+    assert new_plan(replace(config, subsample=20))["bc_epochs"] == BC_STEPS
+    with pytest.raises(ValueError, match="--bc-epochs is 0"):
+        new_plan(replace(config, bc_epochs=0))
+    assert new_plan(Config(demos=str(file), env="Pendulum-v1", bc_epochs=0))["bc_epochs"] == 0
 
 
 def test_the_paper_setting_passes_the_presets_by(file):
