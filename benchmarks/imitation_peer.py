@@ -1,4 +1,4 @@
-"""Plain SB3 and GAIL of the library `imitation` for benchmarks/overhead.py, which starts this and asks for rounds.
+"""Plain SB3 and GAIL of the library `imitation`: benchmarks/overhead.py starts this and asks for rounds.
 
     PYTHON benchmarks/imitation_peer.py DEMOS.npz UPDATES
 
@@ -6,14 +6,14 @@ PYTHON has imitation 1.0.1, and with it older versions of SB3 and gymnasium than
 
     python -m venv ENV && ENV/bin/pip install imitation==1.0.1 'gymnasium[mujoco]'
 
-The first line on stdout is the versions; then each line on stdin, "plain" or "gail", is answered by the seconds
-of a round: a rollout of 8 * 512 steps and SB3's defaults, by `PPO.learn`, or by `GAIL.train` with UPDATES steps
-of the discriminator. The discriminator is that of imitation's tutorial: 32-32, relu, running normalisation, Adam,
-1024 transitions of each side a step. Nothing is logged or printed, and the wrapper that keeps infos of rollouts,
-which its tutorial has and training does not need, is left out: both would cost more.
+The first line on stdout holds the versions; then each line on stdin, "plain" or "gail", is answered by the
+seconds of a round: a rollout of 8 * 512 steps under SB3's defaults, by `PPO.learn`, or by `GAIL.train` with
+UPDATES steps of the discriminator. That is the one of imitation's tutorial: 32-32, relu, running
+normalisation, Adam, 1024 transitions of each side. Two things that its users mostly have are left out, in its
+favour: loggers that write, and the wrapper that keeps whole episodes, which training does not need.
 
-gymnasium 0.29 has no Ant-v5: this is Ant-v4 with contact forces, the same body. Its observation has six zeros
-more, the forces on the world, which the demonstrations of Ant-v5 get here too.
+gymnasium 0.29 has no Ant-v5: this is Ant-v4 with contact forces, the same body. It shows six zeros more, the
+forces on the world, and they are put into the demonstrations too.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ def main(file: str, updates: int) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
     torch.set_num_threads(1)
     plain, trainer, steps = ppo(), gail(file, updates), N_ENVS * N_STEPS
-    sides = {"plain": lambda: plain.learn(steps, reset_num_timesteps=False), "gail": lambda: trainer.train(steps)}
+    sides = {
+        "plain": lambda: plain.learn(steps, reset_num_timesteps=False),
+        "gail": lambda: trainer.train(steps),
+    }
     print(json.dumps({name: version(name) for name in PACKAGES}), file=answers, flush=True)
     for line in sys.stdin:
         start = time.perf_counter()

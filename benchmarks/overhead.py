@@ -1,25 +1,28 @@
 """What a learned reward costs: wall time of SB3 with it over wall time of plain SB3.
 
     OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime
-    OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward gail --demos FILE [--imitation-python PATH]
+    OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward gail --rounds 21 --demos FILE
+        [--imitation-python PATH]
 
 Both sides learn in turn in one process, one thread; a ratio is the median over rounds of the two times of a
 round. A round is a number of whole rollouts (on-policy) or of steps behind the learning start (off-policy).
-Plain is SB3 alone (make_vec_env, VecNormalize if the preset has it; ours has all of the command). Printed beside
-each ratio: gradient steps of the model a round, and how good it is on data that it has not seen: VIME's error
-over that of predicting no change, GAIL's loss (1.386 at chance).
+Plain is SB3 alone (make_vec_env, VecNormalize if the preset has it); ours has all of the command. Printed
+beside each ratio: its range over rounds, gradient steps of the model a round, and what the model is worth on
+data that it has not seen: for VIME its error over that of predicting no change, for GAIL its loss, 1.386 at
+chance.
 
-vime: each case from the environment's preset. Bars: ppo_ratio and sac_ratio (Ant-v5) at most 1.15,
+vime: each case is set up by the environment's preset. Bars: ppo_ratio and sac_ratio (Ant-v5) at most 1.15,
 ppo_ratio_cheap (SparseHalfCheetah) at most 1.25. Reference: MaxInfoSAC 2.3 times SAC (its authors: 39 against
-16.96 minutes for 100k steps on a GPU); a public port of VIME to PPO 5.3 times (19.2 against 3.65 ms a step, from
-its published logs).
+16.96 minutes for 100k steps on a GPU); a public port of VIME to PPO 5.3 times (19.2 against 3.65 ms a step,
+from its published logs).
 
-gail: PPO of SB3's defaults on Ant-v5, rollouts of 8 * 512 steps, a round each. FILE holds demonstrations of
-Ant-v5; RLGEN_DATA/demos/Ant-ho.npz unless given. Bars: ppo_ratio_4_updates at most 1.04 and ppo_ratio_16_updates
-1.08, with the discriminator of the library imitation (32-32, relu, no gradient penalty, 1024 transitions of each
-side a step) and so many steps a round; ppo_ratio_preset at most 1.15, with the discriminator of the imitation
-preset. Peer: imitation 1.0.1 over its own SB3, in turn with ours, if PATH is an interpreter that has it (see
-imitation_peer.py); elsewhere imitation_ratio_4_updates was 1.17 and imitation_ratio_16_updates 1.26.
+gail: PPO with SB3's defaults on Ant-v5, a rollout of 8 * 512 steps a round; FILE holds demonstrations,
+RLGEN_DATA/demos/Ant-ho.npz unless given. Bars: ppo_ratio_4_updates at most 1.04 and ppo_ratio_16_updates at
+most 1.08, with the discriminator of the library imitation (32-32, relu, no gradient penalty, 1024 transitions
+of each side) and so many gradient steps a round; ppo_ratio_preset at most 1.15, with that of the imitation
+preset. Peer: imitation 1.0.1 over the SB3 that it wants, if PATH is an interpreter that has them, as
+imitation_peer.py says; its rounds alternate with ours. Measured elsewhere: imitation_ratio_4_updates 1.17,
+imitation_ratio_16_updates 1.26.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.
 """
@@ -96,7 +99,7 @@ def measure_vime(name: str, config: Config) -> dict[str, float]:
         hyperparams |= {"learning_starts": 200, "buffer_size": 100_000}
     setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", preset.normalize_obs, False, hyperparams)
     ours = Side(setup, steps, partial(vime_learner, preset.bonus))
-    return {name: compare(name, Side(setup, steps), ours, "error_over_persistence", config)[name]}
+    return compare(name, Side(setup, steps), ours, "error_over_persistence", config)
 
 
 def vime_learner(bonus: BonusPreset, venv: VecEnv) -> Metered:
@@ -138,3 +141,73 @@ def gail_learner(expert: Transitions, updates: int | None, venv: VecEnv) -> Mete
     else:
         reward = GAIL(expert, form="positive", updates_per_transition=updates / ROLLOUT, **AS_IMITATION)
     return Metered(reward, env_weight=0.0, refit_every=preset.refit_every)
+
+
+def compare(
+    name: str, plain: Side, ours: Side, quality: str, config: Config, peer: Peer | None = None
+) -> dict[str, float]:
+    """The ratios of one case, printed with what explains them, and recorded."""
+    sides: list[Callable[[], float]] = [plain.round, ours.round]
+    if peer is not None:
+        sides += [partial(peer.round, "plain"), partial(peer.round, "gail")]
+    take_turns(sides, config.warm_up)
+    assert ours.learner is not None
+    ours.learner.metrics.clear()
+    seconds = take_turns(sides, config.rounds)  # (R, S)
+    facts = {
+        "gradient_steps_a_round": sum(ours.learner.metrics["n_updates"]) / config.rounds,
+        quality: float(np.mean(ours.learner.metrics[quality])),
+    }
+    for fact, value in facts.items():
+        print(f"{name}_{fact}: {value:.4g}")
+    found = {name: note(name, seconds[:, :2], ours.steps, config, **facts)}
+    if peer is not None:
+        figure = name.replace("ppo_ratio", "imitation_ratio")
+        found[figure] = note(figure, seconds[:, 2:], ours.steps, config, peer=peer.versions)
+    return found
+
+
+def note(figure: str, seconds: np.ndarray, steps: int, config: Config, **facts: Any) -> float:
+    """Print and record the median ratio of seconds (R, 2), plain and with the reward."""
+    ratios = seconds[:, 1] / seconds[:, 0]
+    ratio, least, most = float(np.median(ratios)), float(ratios.min()), float(ratios.max())
+    speed = steps / np.median(seconds[:, 0])
+    print(
+        f"{len(ratios)} rounds of {steps} steps, {speed:.0f} steps/s plain, ratios {least:.3f} to {most:.3f}"
+    )
+    print(f"{figure}: {ratio:.3f}", flush=True)
+    path = config.results / "overhead" / config.reward / f"{figure}.json"
+    facts = {"rounds": len(ratios), "least": least, "most": most, **facts}
+    write_number(path, figure, ratio, "ratio of wall times", **facts)
+    return ratio
+
+
+def main(config: Config) -> dict[str, float]:
+    """Measure each case.
+
+    Raises:
+        ValueError: an unknown case, fewer than five rounds, no demonstrations, no imitation.
+    """
+    if config.rounds < 5:
+        raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
+    known, measure = (VIME_CASES, measure_vime) if config.reward == "vime" else (GAIL_CASES, measure_gail)
+    cases = config.cases or tuple(known)
+    for name in cases:
+        if name not in known:
+            raise ValueError(f"unknown case {name!r}: choose of {', '.join(known)}")
+    torch.set_num_threads(1)
+    found: dict[str, float] = {}
+    for name in cases:
+        found |= measure(name, config)
+    if config.reward == "gail" and config.imitation_python is None:
+        print(
+            "imitation_ratio_4_updates and imitation_ratio_16_updates left out: --imitation-python is missing"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -1,15 +1,17 @@
 """Does a run that was killed end as one that was not? `kill -9` at random times, then `--resume`, bit by bit.
 
     python -m benchmarks.resume
+    python -m benchmarks.resume --command gail --demos FILE
 
-For Ant-v5 and Humanoid-v5, PPO (with VecNormalize) and SAC, each with VIME and small networks: one run of
-`python -m rlgen.train_vime` is left alone, another is killed at five random times and resumed after each.
-Both `final/` folders are then compared bit by bit: parameters, optimisers, the learned reward with its data,
-statistics, counters, random generators, the replay buffer, the episodes under way; only clocks may differ.
-`different` counts the entries that are not the same; `mid_episode` counts, over the checkpoints that were
-resumed, environments that stood in the middle of an episode.
+VIME on Ant-v5 and Humanoid-v5, GAIL on Ant-v5, each with PPO (with VecNormalize) and SAC and small networks:
+one run of `python -m rlgen.train_vime` or `rlgen.gail` is left alone, another is killed at five random times
+and resumed after each. Both `final/` folders are then compared bit by bit: parameters, optimisers, the
+learned reward with its data, statistics, counters, random generators, the replay buffer, the episodes under
+way; only clocks may differ. `different` counts the entries that are not the same; `mid_episode` counts, over
+the checkpoints that were resumed, environments that stood in the middle of an episode.
 
-Bar: `different` is 0 everywhere. About ten minutes on two cores.
+Bar: `different` is 0 everywhere. About ten minutes on two cores, two for GAIL. FILE holds demonstrations of
+Ant-v5; RLGEN_DATA/demos/Ant-ho.npz unless given.
 
 Hardware of the committed record: 2 vCPU of an AMD EPYC.
 """
@@ -26,12 +28,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import tyro
 
+from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
 from rlgen.folder import checkpoint_folders, latest_checkpoint, step_of
 
@@ -41,14 +44,21 @@ SAC = ["-params", "learning_starts:200", "batch_size:64", "buffer_size:2000"]
 NETWORK = "policy_kwargs:{'net_arch': [32, 32]}"
 FLAGS = {"ppo": [*PPO, NETWORK], "sac": [*SAC, NETWORK]}
 SAVE_FREQ = {"ppo": 1024, "sac": 300}  # a second or three
+ENVS = {"train_vime": ("Ant-v5", "Humanoid-v5"), "gail": ("Ant-v5",)}
+REWARD = {"train_vime": "expected", "gail": "gail"}
+"""Name of the records."""
 
 
 @dataclass(frozen=True)
 class Config:
     """Kill runs and resume them."""
 
-    envs: tuple[str, ...] = ("Ant-v5", "Humanoid-v5")
-    """Environments."""
+    command: Literal["train_vime", "gail"] = "train_vime"
+    """Which command of rlgen."""
+    demos: Path | None = None
+    """Demonstrations of Ant-v5 for gail; RLGEN_DATA/demos/Ant-ho.npz unless given."""
+    envs: tuple[str, ...] = ()
+    """Environments; all of the command unless given."""
     algos: tuple[str, ...] = ("ppo", "sac")
     """Algorithms: ppo, sac."""
     kills: int = 5
@@ -60,21 +70,21 @@ class Config:
 
 
 class Process:
-    """A run of the command in a folder of logs of its own."""
+    """A run of a command in a folder of logs of its own."""
 
-    def __init__(self, logs: Path, flags: list[str]) -> None:
+    def __init__(self, logs: Path, command: str, flags: list[str]) -> None:
         logs.mkdir()
-        self.logs, self.flags = logs, [*flags, "-f", str(logs)]
+        self.logs, self.command, self.flags = logs, command, [*flags, "-f", str(logs)]
 
     @property
     def run(self) -> Path | None:
         """The run's folder, once there is one."""
-        return next(self.logs.glob("vime/*_1"), None)
+        return next(self.logs.glob("*/*_1"), None)
 
     def start(self) -> subprocess.Popen:
         """Begin the run, or resume it."""
         flags = ["--resume", str(self.run)] if self.run else self.flags
-        command = [sys.executable, "-m", "rlgen.train_vime", *flags]
+        command = [sys.executable, "-m", f"rlgen.{self.command}", *flags]
         threads = {"OMP_NUM_THREADS": "1", **os.environ}
         with open(self.logs / "said.txt", "a") as file:
             return subprocess.Popen(command, cwd=ROOT, env=threads, stdout=file, stderr=subprocess.STDOUT)
@@ -164,8 +174,10 @@ def measure(env: str, algo: str, config: Config, folder: Path) -> dict[str, int]
     flags = ["--env", env, "--algo", algo, "-n", str(steps), "--save-freq", str(SAVE_FREQ[algo])]
     flags += ["--eval-freq", str(steps // 3), "--eval-episodes", "1", "--seed", str(config.seed)]
     flags += FLAGS[algo]
-    whole = Process(folder / "whole", flags).finish()
-    broken = Process(folder / "broken", flags)
+    if config.command == "gail":
+        flags += ["--demos", str(ant_demonstrations(config.demos)), "--subsample", "20", "--bc-epochs", "5"]
+    whole = Process(folder / "whole", config.command, flags).finish()
+    broken = Process(folder / "broken", config.command, flags)
     middle = 0
     for _ in range(config.kills):
         broken.kill(rng.random())
@@ -179,17 +191,25 @@ def measure(env: str, algo: str, config: Config, folder: Path) -> dict[str, int]
 
 
 def main(config: Config) -> None:
-    """Measure, print and record each case."""
-    for env in config.envs:
+    """Measure, print and record each case.
+
+    Raises:
+        ValueError: gail without demonstrations.
+    """
+    reward = REWARD[config.command]
+    for env in config.envs or ENVS[config.command]:
         for algo in config.algos:
             with tempfile.TemporaryDirectory() as folder:
                 found = measure(env, algo, config, Path(folder))
-            case = f"{env.partition('-')[0].lower()}_{algo}"
+            case = f"{env.partition('-')[0].lower()}{'_gail' * (reward == 'gail')}_{algo}"
             for name, value in found.items():
                 print(f"{case}_{name}: {value}", flush=True)
-            path = config.results / "resume" / env / f"{algo}-expected" / f"seed{config.seed}.json"
+            path = config.results / "resume" / env / f"{algo}-{reward}" / f"seed{config.seed}.json"
             write_number(path, "different", found.pop("different"), "entries of final/", **found)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    try:
+        main(tyro.cli(Config))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,10 @@ class Peer:
             raise ValueError(f"--imitation-python {python}: no such interpreter")
         self.python, self.folder = python, tempfile.TemporaryDirectory()
         demos, self.said = Path(self.folder.name) / "demos.npz", Path(self.folder.name) / "said.txt"
-        names = ("obs", "acts", "next_obs", "dones")
-        np.savez(demos, **{name: part.numpy() for name, part in zip(names, expert, strict=True)})
+        obs, acts, next_obs, dones = (part.numpy() for part in expert)
+        np.savez(demos, obs=obs, acts=acts, next_obs=next_obs, dones=dones)
         # -I: the scripts beside the worker must not be found as modules.
-        command = [found, "-I", str(PEER), str(demos), str(updates)]
+        command = [str(Path(found).absolute()), "-I", str(PEER), str(demos), str(updates)]
         pipe = subprocess.PIPE
         with open(self.said, "w") as file:
             self.process = subprocess.Popen(
@@ -99,8 +100,9 @@ class Peer:
     def round(self, algo: str) -> float:
         """Let "plain" or "gail" learn, and return the seconds it took."""
         assert self.process.stdin is not None
-        self.process.stdin.write(algo + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # _answer has the reason
+            self.process.stdin.write(algo + "\n")
+            self.process.stdin.flush()
         return float(self._answer())
 
     def _answer(self) -> str:
@@ -108,8 +110,8 @@ class Peer:
         line = self.process.stdout.readline()
         if not line:
             self.process.wait()
-            words = (self.said.read_text().split("\n") or [""])[-2:]
-            raise ValueError(f"--imitation-python {self.python}: {' '.join(words).strip()}")
+            words = self.said.read_text().splitlines() or ["it said nothing"]
+            raise ValueError(f"--imitation-python {self.python} ended: {words[-1]}")
         return line
 
     def close(self) -> None:
@@ -118,11 +120,8 @@ class Peer:
         self.folder.cleanup()
 
 
-def take_turns(sides: Sequence[Callable[[], float]], warm_up: int, rounds: int) -> np.ndarray:
+def take_turns(sides: Sequence[Callable[[], float]], rounds: int) -> np.ndarray:
     """Seconds (R, S) of each side's rounds: they take turns, every other time from the last to the first."""
-    for _ in range(warm_up):
-        for side in sides:
-            side()
     seconds = np.empty((rounds, len(sides)))
     for k in range(rounds):
         order = range(len(sides))
