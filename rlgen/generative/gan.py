@@ -8,7 +8,7 @@ Everything random is drawn from the generator that is passed; the global one is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,89 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, smoothing: floa
     return real.mean() + F.softplus(fake_logits).mean()
 
 
+def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
+    """The generator's loss that does not saturate, E_fake[-log D], in nats; log 2 at chance.
+
+    Where the discriminator wins, its gradient by the logits goes to -1, that of `minimax_loss` to 0.
+
+    References:
+        Goodfellow et al. 2014 (arXiv 1406.2661), section 3.
+    """
+    return F.softplus(-fake_logits).mean()
+
+
+def minimax_loss(fake_logits: Tensor) -> Tensor:
+    """The generator's side of the zero-sum game, E_fake[log(1 - D)], in nats; -log 2 at chance.
+
+    References:
+        Goodfellow et al. 2014 (arXiv 1406.2661), equation 1.
+    """
+    return -F.softplus(fake_logits).mean()
+
+
+def feature_matching(real: Tensor, fake: Tensor, norm: str = "l2") -> Tensor:
+    """Distance of the mean features of real and fake data: a generator's loss without a verdict.
+
+        l2    mean_k (E_real f_k - E_fake f_k)^2        l1    mean_k |E_real f_k - E_fake f_k|
+
+    Means over the features, as in the reference code; the paper's squared norm is their sum.
+
+    Args:
+        real: (B, F) features, usually of a hidden layer of the discriminator.
+        fake: (B', F).
+        norm: "l2" or "l1".
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: An unknown norm.
+
+    References:
+        Salimans et al. 2016 (arXiv 1606.03498), 3.1.
+    """
+    gap = real.mean(0) - fake.mean(0)
+    if norm == "l2":
+        return gap.square().mean()
+    if norm == "l1":
+        return gap.abs().mean()
+    raise ValueError(f"norm is {norm!r}: choose 'l1' or 'l2'")
+
+
+def semi_supervised_loss(
+    labelled_logits: Tensor,
+    labels: Tensor,
+    unlabelled_logits: Tensor,
+    fake_logits: Tensor,
+    unlabelled_weight: float = 1.0,
+) -> Tensor:
+    """Loss of a classifier of K classes that is a discriminator as well, in nats.
+
+    A fake is a class K + 1 whose logit is 0. With lse(x) = log sum_k exp l_k(x), "real" has the logit lse:
+    D = Z / (Z + 1), Z = exp lse. No output is spent on it.
+
+        E_labelled[lse - l_y]  +  unlabelled_weight / 2  (E_unlabelled[-log D] + E_fake[-log(1 - D)])
+
+    The half is the reference code's, the paper has none: weight 2 gives the paper's equation. Its recipes'
+    results were made with weight 1.
+
+    Args:
+        labelled_logits: (B, K).
+        labels: (B,) classes, int64.
+        unlabelled_logits: (B', K).
+        fake_logits: (B'', K).
+        unlabelled_weight: Of the unsupervised half.
+
+    Returns:
+        A scalar.
+
+    References:
+        Salimans et al. 2016 (arXiv 1606.03498), section 5.
+    """
+    adversarial = discriminator_loss(unlabelled_logits.logsumexp(1), fake_logits.logsumexp(1))
+    return F.cross_entropy(labelled_logits, labels) + 0.5 * unlabelled_weight * adversarial
+
+
 def bernoulli_entropy(logits: Tensor) -> Tensor:
     """Entropy of the discriminator's verdicts in nats, the shape of `logits`: softplus(l) - l sigmoid(l)."""
     return F.softplus(logits) - logits * logits.sigmoid()
@@ -51,7 +134,8 @@ def bernoulli_entropy(logits: Tensor) -> Tensor:
 
 def interpolate(real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """A random point (B, ...) on the line between each pair of rows, uniform on it."""
-    share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator, dtype=real.dtype)
+    shape = (len(real), *[1] * (real.ndim - 1))
+    share = torch.rand(shape, generator=generator, dtype=real.dtype, device=generator.device)
     return torch.lerp(fake, real, share.to(real.device))
 
 
@@ -92,7 +176,20 @@ def instance_noise(x: Tensor, std: float, generator: torch.Generator) -> Tensor:
     References:
         Arjovsky and Bottou 2017 (arXiv 1701.04862), section 3; Soenderby et al. 2017 (arXiv 1610.04490).
     """
-    return x + std * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=generator.device).to(x.device)
+    return noise.mul_(std).add_(x)
+
+
+def historical_penalty(parameters: Iterable[Tensor], averages: Iterable[Tensor]) -> Tensor:
+    """Squared distance ||theta - mean_t theta_t||^2 of a player from its past; the means are constants.
+
+    It damps the two players' circling around their equilibrium. `ParameterAverage` keeps the means.
+
+    References:
+        Salimans et al. 2016 (arXiv 1606.03498), 3.3; in none of the published scripts.
+    """
+    pairs = zip(parameters, averages, strict=True)
+    return torch.stack([(theta - mean).square().sum() for theta, mean in pairs]).sum()
 
 
 def spectrally_normalised(layer: nn.Module, generator: torch.Generator) -> nn.Module:

@@ -41,7 +41,7 @@ class TransitionPool(nn.Module):
     def sample(self, n: int, generator: torch.Generator) -> Transitions:
         """n transitions drawn uniformly with replacement."""
         index = torch.randint(self.size, (n,), generator=generator).to(self.rows.device)
-        return self._split(self.rows[index])
+        return self._split(self.rows.index_select(0, index))
 
     def all(self) -> Transitions:
         """Everything in the pool, in no particular order."""
