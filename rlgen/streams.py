@@ -172,7 +172,7 @@ class SeparateValue(nn.Module):
         rows = len(inputs)
         for _ in range(self.n_epochs):
             for index in torch.randperm(rows, generator=self.generator).split(self.batch_size):
-                loss = F.mse_loss(self.net(inputs[index]).squeeze(-1), returns[index])
+                loss = F.mse_loss(self.net(inputs.index_select(0, index)).squeeze(-1), returns[index])
                 self.optimizer.zero_grad()
                 loss.backward()
                 self.optimizer.step()
