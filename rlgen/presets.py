@@ -88,7 +88,6 @@ def _task(
     normalize_reward: bool = False,
     log_std_init: float = 0.0,
     gsde: bool = False,
-    ppo: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> dict[str, Preset]:
     """Entries of a task with continuous actions, for each algorithm.
@@ -99,7 +98,6 @@ def _task(
         normalize_reward: On-policy only, where large returns drown the policy in the critic's gradient.
         log_std_init: Of on-policy Gaussians; 0 is SB3's.
         gsde: On-policy exploration by a noise that depends on the state and is drawn once a rollout.
-        ppo: Hyperparameters for PPO alone.
         **more: Hyperparameters for all, such as gamma.
     """
     entries = {}
@@ -109,8 +107,6 @@ def _task(
             hyperparams["policy_kwargs"] = {"log_std_init": log_std_init}
         if algo in ON_POLICY and gsde:
             hyperparams["use_sde"] = True
-        if algo == "ppo":
-            hyperparams |= ppo or {}
         entries[algo] = replace(
             default,
             n_timesteps=steps if algo in ON_POLICY else off_policy,
@@ -128,7 +124,6 @@ _CHEETAH: dict[str, Any] = {
     "gamma": 0.995,
     "log_std_init": -2.0,
     "gsde": True,
-    "ppo": {"learning_rate": 1e-3},
 }
 
 PRESETS: dict[str, dict[str, Preset]] = {
