@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import plot
 from benchmarks.records import Curve, origin, read_curves, read_number, write_number
+from benchmarks.workers import run_all
 
 
 def curve(tmp_path, seed=0, method="ppo-expected", env="rlgen/SparseAnt-v0", episodes=3):
@@ -148,3 +149,13 @@ def test_the_figure_is_written_beside_the_records(tmp_path, capsys, x):
     svg = png.with_suffix(".svg").read_bytes()
     plot.main(plot.Config("trial", x=x, results=tmp_path))
     assert png.with_suffix(".svg").read_bytes() == svg
+
+
+def told_command() -> str:
+    """In a worker."""
+    return origin()["command"]
+
+
+def test_a_worker_names_the_command_that_started_it(capsys):
+    run_all(told_command, [()], workers=1)
+    assert capsys.readouterr().out.strip() == origin()["command"]
