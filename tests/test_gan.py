@@ -10,9 +10,14 @@ from rlgen.generative.gan import (
     MLPDiscriminator,
     bernoulli_entropy,
     discriminator_loss,
+    feature_matching,
     gradient_penalty,
+    historical_penalty,
     instance_noise,
     interpolate,
+    minimax_loss,
+    nonsaturating_loss,
+    semi_supervised_loss,
     spectrally_normalised,
 )
 
@@ -59,6 +64,64 @@ def test_the_optimal_logit_is_the_log_density_ratio(smoothing):
     torch.testing.assert_close(
         logits.detach(), ((1 - smoothing) * p / (q + smoothing * p)).log(), atol=2e-3, rtol=0
     )
+
+
+def test_generator_losses_are_their_logarithms():
+    logits = normal(6)
+    d = logits.sigmoid()
+    torch.testing.assert_close(nonsaturating_loss(logits), -d.log().mean())
+    torch.testing.assert_close(minimax_loss(logits), (1 - d).log().mean())
+
+
+def test_only_the_minimax_loss_saturates_where_the_discriminator_wins():
+    logits = torch.full((4,), -20.0, requires_grad=True)
+    (saturated,) = torch.autograd.grad(minimax_loss(logits), logits)
+    (steady,) = torch.autograd.grad(nonsaturating_loss(logits), logits)
+    assert saturated.abs().max() < 1e-8
+    torch.testing.assert_close(steady, torch.full((4,), -0.25))
+
+
+def test_feature_matching_compares_mean_features():
+    real = torch.tensor([[1.0, 2.0], [3.0, 6.0]])  # means 2, 4
+    fake = torch.tensor([[1.0, 1.0]])
+    assert feature_matching(real, fake, "l2").item() == pytest.approx((1 + 9) / 2)
+    assert feature_matching(real, fake, "l1").item() == pytest.approx((1 + 3) / 2)
+    with pytest.raises(ValueError, match="'max'.*'l1' or 'l2'"):
+        feature_matching(real, fake, "max")
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+def test_semi_supervised_loss_is_that_of_k_plus_one_classes(weight):
+    """A softmax over K + 1 logits, the last one 0; weight 2 is the paper's equation, without halves."""
+    labelled, unlabelled, fake = normal(4, 3), normal(5, 3, seed=1), normal(6, 3, seed=2)
+    labels = torch.tensor([0, 2, 1, 1])
+
+    def log_fake(logits):
+        return F.pad(logits, (0, 1)).log_softmax(1)[:, -1]
+
+    def log_real(logits):
+        return (-log_fake(logits).expm1()).log()
+
+    classes = -labelled.log_softmax(1).gather(1, labels[:, None]).mean()
+    adversarial = -log_real(unlabelled).mean() - log_fake(fake).mean()
+    loss = semi_supervised_loss(labelled, labels, unlabelled, fake, weight)
+    torch.testing.assert_close(loss, classes + weight / 2 * adversarial)
+
+
+def test_semi_supervised_loss_is_finite_far_out():
+    far = torch.full((2, 3), 300.0)
+    assert semi_supervised_loss(far, torch.tensor([0, 1]), far, -far).isfinite()
+
+
+def test_historical_penalty_pulls_towards_the_past():
+    theta, past = (
+        [normal(2, 2).requires_grad_(), normal(3).requires_grad_()],
+        [normal(2, 2, seed=1), normal(3, seed=2)],
+    )
+    penalty = historical_penalty(theta, past)
+    torch.testing.assert_close(penalty, sum((t - p).square().sum() for t, p in zip(theta, past, strict=True)))
+    gradient, _ = torch.autograd.grad(penalty, theta)
+    torch.testing.assert_close(gradient, 2 * (theta[0] - past[0]).detach())
 
 
 def test_entropy_is_that_of_torch_distributions():
