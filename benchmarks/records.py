@@ -125,9 +125,14 @@ def read_curves(benchmark: str, results: Path | None = None) -> list[Curve]:
     return sorted(curves, key=lambda c: (c.env, c.method, c.seed))
 
 
-def write_number(path: Path, metric: str, value: float, unit: str, **more: Any) -> None:
-    """Write a one-number result as json: metric, value, unit, command, commit, versions and hardware."""
-    record = {"metric": metric, "value": value, "unit": unit, **more, **origin()}
+def write_number(
+    path: Path, metric: str, value: float, unit: str, *, argv: Sequence[str] | None = None, **more: Any
+) -> None:
+    """Write a one-number result as json: metric, value, unit, command, commit, versions and hardware.
+
+    `argv` is the command line that led to it, if that of this process is another.
+    """
+    record = {"metric": metric, "value": value, "unit": unit, **more, **origin(argv)}
     write_atomically(path, json.dumps(record, indent=1) + "\n")
 
 

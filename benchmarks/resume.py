@@ -205,7 +205,8 @@ def main(config: Config) -> None:
             for name, value in found.items():
                 print(f"{case}_{name}: {value}", flush=True)
             path = config.results / "resume" / env / f"{algo}-{reward}" / f"seed{config.seed}.json"
-            write_number(path, "different", found.pop("different"), "entries of final/", **found)
+            different, more = found.pop("different"), dict[str, Any](found)
+            write_number(path, "different", different, "entries of final/", **more)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
         ValueError: an unknown flag, or a value that cannot be read.
     """
     spec = sys.modules[config.__module__].__spec__
-    prog = f"python -m {spec.name if spec else config.__module__}"
+    prog = f"python -m {(spec.name if spec else config.__module__).removesuffix('.__main__')}"
     told = io.StringIO()
     try:
         with redirect_stderr(told):

@@ -80,8 +80,12 @@ class StopRequest:
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopRequest]:
-    """Let SIGINT and SIGTERM ask for a stop at the next rollout; a second signal ends the process at once."""
+def stop_signals(moment: str = "the end of this rollout") -> Iterator[StopRequest]:
+    """Let SIGINT and SIGTERM ask for a stop; a second signal ends the process at once.
+
+    Args:
+        moment: At which the caller will look, for the message.
+    """
     stop = StopRequest()
     before = {}
 
@@ -89,7 +93,7 @@ def stop_signals() -> Iterator[StopRequest]:
         stop.signum = signum
         for number in before:
             signal.signal(number, signal.SIG_DFL)
-        print("stopping at the end of this rollout; once more to leave at once", file=sys.stderr, flush=True)
+        print(f"stopping at {moment}; once more to leave at once", file=sys.stderr, flush=True)
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,1 @@
+"""Image models on real images: data sets, a classifier's features, metrics and pictures."""

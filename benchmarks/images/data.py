@@ -1,0 +1,159 @@
+"""load: a data set or a folder of pictures, as arrays. Nothing is downloaded, and nothing is unpickled.
+
+    data = load("mnist", Path("data"))      # or from RLGEN_DATA: the folder itself, or its data/
+    data.train.images                       # (60000, 28, 28, 1) uint8
+    labelled(data.train.labels, 10, seed=0) # rows of 10 examples a class
+
+What a data set holds, and in which files it may come, stands in `sources`; each format has its reader.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.images import folder as pictures
+from benchmarks.images.checks import check
+from benchmarks.images.dataset import ImageData, Split
+from benchmarks.images.reading import Damaged
+from benchmarks.images.sources import SOURCES, Layout, Source
+from rlgen.cli import nearest
+
+NAMES = (*SOURCES, "folder")
+HELD_OUT = 10
+"""One picture of so many is for testing, where a folder has no train/ and test/."""
+
+
+def load(name: str, folder: str | Path | None = None, *, size: int | None = None) -> ImageData:
+    """Read a data set.
+
+    Args:
+        name: One of `NAMES`.
+        folder: Holds its files, or a data/ that does; RLGEN_DATA unless given. For `folder` the pictures.
+        size: Height and width in pixels to which the pictures of a folder are resized.
+
+    Raises:
+        ValueError: An unknown name, or files that are missing, damaged or not of this data set. The message
+            names every file that was looked for and where it can be had.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown data {name!r}: {nearest(name, NAMES)}")
+    roots = _roots(folder, name)
+    if name == "folder":
+        return _load_folder(roots[0], size)
+    source = SOURCES[name]
+    if size not in (None, source.shape[0]):
+        raise ValueError(f"{name} has images of {source.shape[0]} pixels, not {size}: leave --image-size out")
+    found = _find(source, roots)
+    if found is None and name == "cifar10-subset" and _find(SOURCES["cifar10"], roots):
+        return _subset(load("cifar10", folder))
+    if found is None:
+        raise ValueError(_missing(name, roots))
+    layout, files = found
+    try:
+        return check(name, layout.read(files, source.keys), tuple(files))
+    except Damaged as error:
+        raise ValueError(f"{error}; get {source.origin}") from error
+
+
+def labelled(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """Choose so many examples of each class at random, class by class.
+
+    Args:
+        labels: (N,) whole numbers.
+        per_class: Examples of each.
+        seed: Of the choice.
+
+    Returns:
+        (K per_class,) int64 rows.
+
+    Raises:
+        ValueError: A class has fewer.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if per_class < 1 or per_class > counts.min():
+        fewest = f"class {classes[counts.argmin()]} has {counts.min()} examples"
+        raise ValueError(
+            f"{per_class} labels a class cannot be had, {fewest}: pass --labels-per-class from 1 to that"
+        )
+    generator = np.random.default_rng(seed)
+    rows = [generator.choice(np.flatnonzero(labels == k), per_class, replace=False) for k in classes]
+    return np.concatenate(rows)
+
+
+def _roots(folder: str | Path | None, name: str) -> list[Path]:
+    """The folders to look into, in order."""
+    given = folder if folder is not None else os.environ.get("RLGEN_DATA") or None
+    places = [
+        Path(place) for place in (SOURCES[name].places if name in SOURCES else ()) if Path(place).is_dir()
+    ]
+    if given is None:
+        if places:
+            return places
+        origin = f"; get {SOURCES[name].origin}" if name in SOURCES else ""
+        raise ValueError(f"no folder to read {name} from: pass --data-dir DIR or set RLGEN_DATA{origin}")
+    root = Path(given).expanduser()
+    if not root.is_dir():
+        raise ValueError(
+            f"{root}: no such folder: pass --data-dir DIR or set RLGEN_DATA to one that is there"
+        )
+    return [root, root / "data", *places]
+
+
+def _find(source: Source, roots: list[Path]) -> tuple[Layout, list[Path]] | None:
+    """The first files that are all there, and how to read them."""
+    for root in roots:
+        for layout in source.layouts:
+            if files := layout.find(root):
+                return layout, files
+    return None
+
+
+def _missing(name: str, roots: list[Path]) -> str:
+    source = SOURCES[name]
+    places = ", ".join(str(root) for root in roots)
+    partly = [lack for root in roots for layout in source.layouts if (lack := layout.lacks(root))]
+    others = [other for other in SOURCES if _find(SOURCES[other], roots)]
+    return (
+        f"no {name} in {places}: looked for {'; or '.join(str(layout) for layout in source.layouts)}"
+        f"{'; ' + partly[0] if partly else ''}; get {source.origin}"
+        f"{'; what is there: --data ' + ', '.join(others) if others else ''}"
+    )
+
+
+def _subset(full: ImageData) -> ImageData:
+    """The first examples of each class of the full set, in its order."""
+    parts = {}
+    for split, counts in SOURCES["cifar10-subset"].counts.items():
+        whole: Split = getattr(full, split)
+        assert whole.labels is not None
+        rows = np.sort(np.concatenate([np.flatnonzero(whole.labels == k)[:n] for k, n in enumerate(counts)]))
+        parts[split] = Split(whole.images[rows], whole.labels[rows])
+    return ImageData("cifar10-subset", parts["train"], parts["test"], None, full.classes, full.files)
+
+
+def _load_folder(root: Path, size: int | None) -> ImageData:
+    """A folder's train/ and test/ if it has both, else a tenth of its pictures, drawn by seed 0, to test."""
+    name, files = f"folder-{root.resolve().name}", (root,)
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        train, test = (pictures.read(root / split, size) for split in ("train", "test"))
+        if train.images.shape[1:] != test.images.shape[1:] or train.classes != test.classes:
+            kinds = (f"{part.images.shape[1:]} {', '.join(part.classes)[:60]}" for part in (train, test))
+            raise ValueError(
+                f"{root}: train and test differ ({'; '.join(kinds)}): give both the same size, colours and "
+                "sub-folders"
+            )
+        splits = Split(train.images, train.labels), Split(test.images, test.labels)
+        return ImageData(name, *splits, None, train.classes, files)
+    found = pictures.read(root, size)
+    n = len(found.images)
+    if n < 2:
+        raise ValueError(f"{root}: one picture in it: give 2 or more")
+    order = np.random.default_rng(0).permutation(n)
+    parts = np.sort(order[max(n // HELD_OUT, 1) :]), np.sort(order[: max(n // HELD_OUT, 1)])
+    splits = [
+        Split(found.images[rows], None if found.labels is None else found.labels[rows]) for rows in parts
+    ]
+    return ImageData(name, splits[0], splits[1], None, found.classes, files)

@@ -1,0 +1,159 @@
+"""A run from its flags to its record: data, plan, training, figure, page and film."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import torch
+
+from benchmarks.images import models, pictures
+from benchmarks.images import plan as plans
+from benchmarks.images.data import load
+from benchmarks.images.dataset import ImageData
+from benchmarks.images.loop import Loop, device_name, frames
+from benchmarks.images.plan import Plan
+from benchmarks.images.task import Report, Task
+from benchmarks.records import write_number
+from rlgen import folder
+from rlgen.runs import Stopped
+from rlgen.session import begun, check_device, limit_threads
+
+if TYPE_CHECKING:
+    from benchmarks.images.__main__ import Options
+
+KIND = "images"
+"""Folder of the runs and of the records."""
+
+
+def launch(options: Options) -> Path:
+    """Train from scratch or from a checkpoint, and leave figure, page and film; returns the run's folder.
+
+    Raises:
+        ValueError: For what the user can mend.
+        SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
+    """
+    limit_threads()
+    run, plan, data, checkpoint = _resume(options) if options.resume else _begin(options)
+    task = models.build(plan, data)
+    if run is None:
+        run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
+        folder.write_config(run, plan)
+    _announce(run, plan, task, checkpoint)
+    bar = options.progress and sys.stdout.isatty()
+    loop = Loop(run, plan, task, checkpoint, options.stop_after, bar)
+    try:
+        done = loop.train()
+    except Stopped as stop:
+        print(f"saved; go on with: python -m benchmarks.images --resume {run}")
+        raise SystemExit(128 + stop.signal) from None
+    if not done:
+        print(
+            f"time is up after {task.steps_done} of {task.steps} batches; saved; go on with: python -m "
+            f"benchmarks.images --resume {run}"
+        )
+        return run
+    finish(run, plan, data, task.report(), loop, options.results)
+    return run
+
+
+def _begin(options: Options) -> tuple[None, Plan, ImageData, None]:
+    plans.check_flags(options)
+    assert options.model is not None and options.data is not None
+    device = options.device or "auto"
+    check_device(device)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    data = load(options.data, options.data_dir, size=options.image_size)
+    plans.check_data(options.model, data)
+    preset, config = models.KINDS[options.model].preset(data)
+    return None, plans.new_plan(options, data, preset, config, device), data, None
+
+
+def _resume(options: Options) -> tuple[Path, Plan, ImageData, Path | None]:
+    run = options.resume
+    assert run is not None
+    plan = plans.resumed_plan(folder.read_config(run), run, options)
+    check_device(plan["device"])
+    data = load(plan["data"], plan["data_dir"], size=plan["image_size"])
+    if plans.digest(data) != plan["data_sha256"]:
+        raise ValueError(
+            f"the images of {plan['data']} are not those that {run} began with: pass its --data-dir"
+        )
+    checkpoint = folder.latest_checkpoint(run)
+    if checkpoint is None and begun(run):
+        raise ValueError(f"{run} has no intact checkpoint to resume from: start a new run")
+    for line in folder.version_changes(run):
+        print(f"warning: {line}", file=sys.stderr)
+    return run, plan, data, checkpoint
+
+
+def _announce(run: Path, plan: Plan, task: Task, checkpoint: Path | None) -> None:
+    changed = "".join(f" {name}:{value}" for name, value in plan["settings"].items())
+    print(f"preset: {plan['preset']}{', but' + changed if changed else ''}")
+    print("settings: " + " ".join(f"{name}:{value}" for name, value in plan["config"].items()))
+    parameters = sum(parameter.numel() for parameter in task.model.parameters() if parameter.requires_grad)
+    print(
+        f"{plan['model']} on {plan['data_name']}, seed {plan['seed']}, {parameters:,} parameters on "
+        f"{plan['device']}: {task.epochs} epochs of {task.n_batches} batches, kept in {run}"
+    )
+    if checkpoint:
+        print(f"going on from {checkpoint}", flush=True)
+
+
+def finish(run: Path, plan: Plan, data: ImageData, report: Report, loop: Loop, results: Path) -> None:
+    """Write the record, the page and the film, and print each figure."""
+    if report.arrays:
+        partial = run / ".outputs.npz"
+        np.savez_compressed(partial, **report.arrays)  # type: ignore[arg-type]
+        partial.replace(run / "outputs.npz")
+    pictures.save_png(run / "page.png", pictures.page(report.sections))
+    pictures.save_gif(run / "film.gif", [_frame(path) for path in frames(run)])
+    name = plans.name_of(plan, len(data.classes))
+    path = results / KIND / name / f"seed{plan['seed']}.json"
+    write_number(
+        path, report.metric, report.value, report.unit, argv=plan["argv"], **facts(plan, report, loop)
+    )
+    for figure, value in {report.metric: report.value, **report.facts}.items():
+        print(f"{figure}: {value:.4g}" if isinstance(value, float) else f"{figure}: {value}")
+    print(f"record: {path}\npage: {run / 'page.png'}\nfilm: {run / 'film.gif'}", flush=True)
+
+
+def facts(plan: Plan, report: Report, loop: Loop) -> dict[str, Any]:
+    """What the record holds besides the figure."""
+    pieces, epochs = loop.all_pieces(), plan["config"]["epochs"]
+    devices = sorted({piece["device"] for piece in pieces}) or [device_name(plan["device"])]
+    return {
+        "data": plan["data_name"],
+        "epochs": epochs,
+        "hours": round(loop.hours, 4),
+        "device": ", ".join(devices),
+        "seed": plan["seed"],
+        "model": plan["model"],
+        "preset": plan["preset"],
+        "settings": plan["settings"],
+        **report.facts,
+        "minutes_per_epoch": round(60 * loop.hours / epochs, 4),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        **gpu_memory(plan["device"]),
+        "threads": torch.get_num_threads(),
+        "commit_at_start": plan["commit"],
+        "pieces": len(pieces),
+    }
+
+
+def gpu_memory(device: str) -> dict[str, float]:
+    """The most that was in use, in GB, where there is a GPU."""
+    if device == "cpu":
+        return {}
+    return {"peak_gpu_memory_gb": round(torch.cuda.max_memory_allocated() / 2**30, 3)}
+
+
+def _frame(path: Path) -> np.ndarray:
+    """A frame (H, W, C), grey ones with their one colour."""
+    image = iio.imread(path)
+    return image[:, :, None] if image.ndim == 2 else image

@@ -1,0 +1,215 @@
+"""The training loop of any task: rows, frames, checkpoints, and an end by signal or by the clock."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.logger import Logger
+from tqdm import tqdm
+
+from benchmarks.images import pictures
+from benchmarks.images.plan import Plan
+from benchmarks.images.task import Figures, Task
+from benchmarks.records import origin
+from rlgen import folder
+from rlgen.records import make_logger
+from rlgen.runs import Stopped, stop_signals
+
+SECONDS = 10.0
+"""Between two lines of progress."""
+
+
+class Loop:
+    """One piece of a run's training, from its start or a checkpoint.
+
+    Args:
+        run: The run's folder.
+        plan: Of the run.
+        task: As built.
+        checkpoint: To go on from.
+        minutes: After which to save and leave; None for no limit.
+        bar: Show a bar in place of lines.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        plan: Plan,
+        task: Task,
+        checkpoint: Path | None = None,
+        minutes: float | None = None,
+        bar: bool = False,
+    ) -> None:
+        self.run, self.plan, self.task, self.bar = run, plan, task, bar
+        self.pieces: list[dict[str, Any]] = []
+        """Of the training before this piece: hours, device, commit."""
+        if checkpoint is not None:
+            state = load(checkpoint)
+            task.restore(state)
+            self.pieces = state["pieces"]
+        self.commit = origin()["commit"]
+        self.began, self.ended = time.monotonic(), 0.0
+        self.deadline = self.began + 60 * minutes if minutes is not None else float("inf")
+        self.first = task.steps_done
+        self.saved = self.first if checkpoint else -1
+        self.lines = Lines(task)
+
+    def train(self) -> bool:
+        """Train to the end, saved as final/, or to the limit of time; says whether it came to the end.
+
+        Raises:
+            Stopped: SIGINT or SIGTERM, after saving.
+            ValueError: The training diverged.
+        """
+        cut_frames(self.run, self.first)
+        logger = make_logger(self.run, self.first)
+        try:
+            with stop_signals("the end of this batch") as stop, self._progress() as progress:
+                if self.saved < 0:
+                    self.task.initialise()
+                    self._frame()
+                while self.task.steps_done < self.task.steps:
+                    if not self._epoch(lambda: stop.signum, progress, logger):
+                        return False
+            self.ended = time.monotonic()
+            self.save(self.run / "final")
+        finally:
+            logger.close()
+        return True
+
+    def _epoch(self, stop: Callable[[], int], progress: tqdm, logger: Logger) -> bool:
+        """The rest of an epoch, and what its end brings; False where time is up."""
+        task = self.task
+        task.enter_epoch()
+        while task.position.batch < task.n_batches:
+            task.advance()
+            progress.update()
+            self.lines.tell(silent=self.bar)
+            if stop():
+                self.save()
+                raise Stopped(stop())
+            if time.monotonic() > self.deadline and task.steps_done < task.steps:
+                self.save()
+                return False
+        epoch, step = task.position.epoch + 1, task.steps_done
+        figures = task.measure()
+        due = epoch % self.plan["sample_freq"] == 0 or epoch == task.epochs
+        if due:
+            figures |= task.evaluate()
+            self._frame()
+        self.lines.figures |= figures
+        for name, value in {"epoch": epoch, **figures, "time/hours": self.hours}.items():
+            logger.record(name, value)
+        logger.dump(step)
+        task.leave_epoch()
+        if self.plan["save_freq"] and epoch % self.plan["save_freq"] == 0 and epoch < task.epochs:
+            self.save()
+        return True
+
+    def save(self, place: Path | None = None) -> None:
+        """Write a checkpoint, as a whole or not at all, and forget all but the last two."""
+        step = self.task.steps_done
+        place = place or self.run / "checkpoints" / f"step_{step}"
+        if step == self.saved and place.exists():
+            return
+        temporary = place.with_name(f".{place.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        torch.save({**self.task.state(), "pieces": self.all_pieces()}, temporary / "state.pt")
+        folder.seal(temporary, place, step=step)
+        folder.prune(self.run, step)
+        self.saved = step
+
+    def all_pieces(self) -> list[dict[str, Any]]:
+        """Hours of training on which device at which commit, this piece included."""
+        here = ((self.ended or time.monotonic()) - self.began) / 3600
+        if self.task.steps_done == self.first:
+            return self.pieces
+        now = {"hours": here, "device": device_name(self.plan["device"]), "commit": self.commit}
+        return [*self.pieces, now]
+
+    @property
+    def hours(self) -> float:
+        """Of training, over all pieces."""
+        return sum(piece["hours"] for piece in self.all_pieces())
+
+    def _frame(self) -> None:
+        pictures.save_png(frame_path(self.run, self.task.steps_done), self.task.frame())
+
+    def _progress(self) -> tqdm:
+        return tqdm(
+            total=self.task.steps, initial=self.first, disable=not self.bar, unit="batch", file=sys.stdout
+        )
+
+
+class Lines:
+    """A line about every ten seconds: epoch, speed, time left, the figures of the last epoch.
+
+    Args:
+        task: In training.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.figures = task, Figures()
+        self._start, self._first = time.monotonic(), task.steps_done
+        self._last = self._start
+
+    def tell(self, *, silent: bool = False) -> None:
+        """Print a line if one is due."""
+        now = time.monotonic()
+        if not silent and now - self._last >= SECONDS:
+            self._last = now
+            print(self.line(now), flush=True)
+
+    def line(self, now: float) -> str:
+        """The line at `now` seconds of the monotonic clock."""
+        task, done = self.task, self.task.steps_done
+        speed = (done - self._first) / max(now - self._start, 1e-9)
+        parts = [
+            f"epoch {task.position.epoch + 1}/{task.epochs}",
+            f"{100 * done / task.steps:3.0f} %",
+            f"{speed:.3g} batches/s",
+            f"{duration((task.steps - done) / max(speed, 1e-9))} left",
+            *(f"{name} {self.figures[name]:.3g}" for name in task.shown if name in self.figures),
+        ]
+        return "   ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 2.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def load(checkpoint: Path) -> dict[str, Any]:
+    """The state in an intact checkpoint; nothing is unpickled but tensors and plain values."""
+    return torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
+
+
+def frame_path(run: Path, step: int) -> Path:
+    """Where the frame of a step is."""
+    return run / "samples" / f"step_{step:08d}.png"
+
+
+def frames(run: Path) -> list[Path]:
+    """All of them in order."""
+    return sorted((run / "samples").glob("step_*.png"))
+
+
+def cut_frames(run: Path, step: int) -> None:
+    """Take away those beyond a step: of a piece that ended without saving."""
+    for path in frames(run):
+        if path > frame_path(run, step):
+            path.unlink()
+
+
+def device_name(device: str) -> str:
+    """Such as cpu, or the name of the GPU."""
+    return device if device == "cpu" else torch.cuda.get_device_name()

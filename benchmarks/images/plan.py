@@ -1,0 +1,225 @@
+"""The plan of a run: what flags, data and preset say together, as config.json keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.images.dataset import ImageData
+from benchmarks.records import origin
+from rlgen.cli import nearest
+
+if TYPE_CHECKING:
+    from benchmarks.images.__main__ import Options
+
+Plan = dict[str, Any]
+
+MODELS = ("dcgan", "improved_gan", "infogan")
+DEVICES = ("cpu", "cuda", "auto")
+SAMPLES, SAVE_FREQ, FRAMES = 10_000, 5, 50
+LABELS = {"mnist": 10, "cifar10": 400, "svhn": 100}
+"""Labelled images a class in the published recipes."""
+SEMI_SUPERVISED = ("improved_gan",)
+OWN_FLAGS = {"image_shape": "the data", "epochs": "--epochs", "batch_size": "--batch-size"}
+"""Settings that are not for --settings."""
+AT_LEAST_ONE = ("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes")
+
+
+def check_flags(flags: Options) -> None:
+    """Refuse what cannot go together, before anything is read.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if flags.model is None or flags.data is None:
+        raise ValueError("pass --model and --data, or --resume RUN, or --table: see --help")
+    if flags.image_size is not None and flags.data != "folder":
+        raise ValueError(f"--image-size is for --data folder, {flags.data} has its own: leave it out")
+    if flags.model not in SEMI_SUPERVISED:
+        for name in ("labels_per_class", "label_seed"):
+            if getattr(flags, name) is not None:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for {', '.join(SEMI_SUPERVISED)}: leave it out"
+                )
+    elif flags.labels_per_class is None and flags.data not in LABELS:
+        raise ValueError(f"no number of labels was published for {flags.data}: pass --labels-per-class N")
+
+
+def check_data(model: str, data: ImageData) -> None:
+    """Refuse data that the model cannot learn from.
+
+    Raises:
+        ValueError: No labels where they are needed.
+    """
+    if model in SEMI_SUPERVISED and data.train.labels is None:
+        raise ValueError(
+            f"{data.name} has no labels, and {model} learns from some: pass other --data, or put the "
+            "pictures into sub-folders, one a class"
+        )
+
+
+def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: str) -> Plan:
+    """The plan of a new run.
+
+    Args:
+        flags: The command's, checked.
+        data: As loaded.
+        preset: Name of the preset.
+        config: Its settings for this data.
+        device: As resolved.
+
+    Raises:
+        ValueError: A setting that the model does not have or take.
+    """
+    given = {"epochs": flags.epochs, "batch_size": flags.batch_size}
+    given = {name: value for name, value in given.items() if value is not None}
+    changed = override(config, flags.settings or {}) | given
+    settings = {name: value for name, value in changed.items() if value != getattr(config, name)}
+    if "epochs" in given and "constant_epochs" not in changed and config.constant_epochs == config.epochs:
+        changed["constant_epochs"] = given["epochs"]  # a preset that never lowers its rates
+    new = replace(config, **changed)
+    semi = flags.model in SEMI_SUPERVISED
+    seed = flags.seed or 0
+    return json.loads(
+        json.dumps(
+            {
+                "model": flags.model,
+                "data": flags.data,
+                "data_dir": str(flags.data_dir) if flags.data_dir else None,
+                "data_name": data.name,
+                "data_sha256": digest(data),
+                "image_size": flags.image_size,
+                "labels_per_class": (flags.labels_per_class or LABELS.get(data.name)) if semi else None,
+                "label_seed": (seed if flags.label_seed is None else flags.label_seed) if semi else None,
+                "seed": seed,
+                "device": device,
+                "preset": preset,
+                "settings": settings,
+                "config": asdict(new),
+                "samples": flags.samples or SAMPLES,
+                "save_freq": SAVE_FREQ if flags.save_freq is None else flags.save_freq,
+                "sample_freq": flags.sample_freq or max(new.epochs // FRAMES, 1),
+                "argv": portable(sys.orig_argv),
+                "commit": origin()["commit"],
+            }
+        )
+    )
+
+
+def resumed_plan(plan: Plan, run: Path, flags: Options) -> Plan:
+    """The plan of a run to resume.
+
+    Args:
+        plan: Of its config.json.
+        run: The run's folder.
+        flags: The command's.
+
+    Raises:
+        ValueError: A flag that contradicts the run, or another version's config.json.
+    """
+    missing = {"model", "data", "config", "settings", "seed", "data_sha256", "argv"} - plan.keys()
+    if missing:
+        raise ValueError(
+            f"{run}/config.json has no {', '.join(sorted(missing))}: it is not of benchmarks.images"
+        )
+    known = {**plan, **{name: plan["config"].get(name) for name in ("epochs", "batch_size")}}
+    names = ("model", "data", "image_size", "labels_per_class", "label_seed", "seed", "epochs", "batch_size")
+    for name in (*names, "samples", "sample_freq", "device"):
+        value = getattr(flags, name)
+        if value is not None and value != known[name] and value != "auto":
+            raise ValueError(
+                f"--{name.replace('_', '-')} {value} contradicts {run}, which has {known[name]}: leave it "
+                "out, or start a new run"
+            )
+    for name, value in json.loads(json.dumps(flags.settings or {})).items():
+        if value != plan["config"].get(name):
+            raise ValueError(
+                f"--settings {name}:{value} contradicts {run}, which has {plan['config'].get(name)}"
+            )
+    given = {"save_freq": flags.save_freq, "data_dir": str(flags.data_dir) if flags.data_dir else None}
+    return {**plan, **{name: value for name, value in given.items() if value is not None}}
+
+
+def override(config: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of --settings as the config's fields take them.
+
+    Raises:
+        ValueError: An unknown setting, or a value that it cannot take.
+    """
+    known = {field.name: getattr(config, field.name) for field in fields(config)}
+    found = {}
+    for name, value in settings.items():
+        if name in OWN_FLAGS:
+            raise ValueError(f"--settings {name}:{value}: it is set by {OWN_FLAGS[name]}")
+        if name not in known:
+            raise ValueError(f"unknown setting {name!r}: {nearest(name, list(known))}")
+        found[name] = _fitted(name, value, known[name])
+    return found
+
+
+def _fitted(name: str, value: Any, default: Any) -> Any:
+    """The value in the type of the default, or refused."""
+    if isinstance(default, tuple) and isinstance(value, list | tuple | int):
+        value = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if all(type(part) is int and part > 0 for part in value):
+            return value
+    elif isinstance(default, bool | str):
+        if type(value) is type(default):
+            return value
+    elif isinstance(default, float):
+        if type(value) in (int, float) and 0 <= value < float("inf"):
+            return float(value)
+    elif type(value) is int and value >= (name in AT_LEAST_ONE):
+        return value
+    raise ValueError(f"--settings {name}:{value} does not fit: its value is like {default!r}")
+
+
+def config_of(kind: type, plan: Plan) -> Any:
+    """The settings of a plan as the dataclass that they came from."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in plan["config"].items()}
+    return kind(**values)
+
+
+def name_of(plan: Plan, n_classes: int) -> str:
+    """<model>-<data>[-<labels>], and what differs from the published settings."""
+    parts = [plan["model"], plan["data_name"]]
+    if plan["labels_per_class"]:
+        parts.append(str(plan["labels_per_class"] * n_classes))
+    parts += [f"{name}={_word(value)}" for name, value in sorted(plan["settings"].items())]
+    return "-".join(parts)
+
+
+def _word(value: Any) -> str:
+    """A setting as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+]+", "_", str(value)).strip("_")
+
+
+def digest(data: ImageData) -> str:
+    """Of all images and labels."""
+    found = hashlib.sha256()
+    for split in (data.train, data.test):
+        for array in (split.images, split.labels):
+            if array is not None:
+                found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def portable(argv: Sequence[str]) -> list[str]:
+    """A command line without the folders of this machine."""
+    found = list(argv)
+    places = {"--data-dir": "DIR", "--data_dir": "DIR", "--results": "DIR", "-f": "LOG_FOLDER"}
+    places["--log-folder"] = places["--log_folder"] = "LOG_FOLDER"
+    for k, word in enumerate(found[1:], 1):
+        if found[k - 1] in places:
+            found[k] = places[found[k - 1]]
+        elif "=" in word and word.partition("=")[0] in places:
+            found[k] = f"{word.partition('=')[0]}={places[word.partition('=')[0]]}"
+    return found

@@ -1,0 +1,130 @@
+"""What is recorded, beside the papers' numbers; and classifiers of several runs, averaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.images.plan import name_of
+from benchmarks.images.semi_supervised import average as mean_probabilities
+from benchmarks.images.semi_supervised import error
+from benchmarks.records import write_number
+from rlgen import folder
+
+PAPERS = {
+    "mnist_20_error": "16.77 +- 4.52",
+    "mnist_50_error": "2.21 +- 1.36",
+    "mnist_100_error": "0.93 +- 0.065",
+    "mnist_200_error": "0.90 +- 0.042",
+    "mnist_20_ensemble_error": "11.34 +- 4.45",
+    "mnist_50_ensemble_error": "1.42 +- 0.96",
+    "mnist_100_ensemble_error": "0.86 +- 0.056",
+    "mnist_200_ensemble_error": "0.81 +- 0.043",
+    "cifar10_1000_error": "21.83 +- 2.01",
+    "cifar10_2000_error": "19.61 +- 2.09",
+    "cifar10_4000_error": "18.63 +- 2.32",
+    "cifar10_8000_error": "17.72 +- 1.82",
+    "cifar10_4000_ensemble_error": "15.59 +- 0.47",
+    "svhn_500_error": "18.44 +- 4.8",
+    "svhn_1000_error": "8.11 +- 1.3",
+    "svhn_2000_error": "6.16 +- 0.58",
+    "infogan_mnist_code_accuracy_best": "95",
+}
+"""Salimans et al. 2016, tables 1 to 3, percent, over ten draws; Chen et al. 2016, section 7.2."""
+BEST = {"code_accuracy": max}
+"""Metrics of which the best seed is printed too."""
+MORE = (
+    "frechet_share_of_gaussian",
+    "frechet_distance_floor",
+    "frechet_distance_gaussian",
+    "least_class_share",
+    "inception_score",
+)
+"""Figures of a record, besides its value, that the table has."""
+
+
+def show(results: Path) -> None:
+    """Print a line `name: value` a figure, the mean over seeds, and the paper's where there is one.
+
+    Raises:
+        ValueError: Nothing is recorded.
+    """
+    found = sorted({path.parent for path in results.glob("images/*/*.json")})
+    if not found:
+        raise ValueError(f"nothing is recorded under {results / 'images'}")
+    for place in found:
+        records = [json.loads(path.read_text()) for path in sorted(place.glob("seed*.json"))]
+        for name, value in figures(place.name, records).items():
+            _tell(name, value)
+        for path in sorted(place.glob("ensemble.json")):
+            record = json.loads(path.read_text())
+            _tell(f"{_stem(place.name)}_ensemble_error", f"{record['value']:.4g}")
+
+
+def figures(name: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The figures of one folder of records."""
+    if not records:
+        return {}
+    metric, stem = records[0]["metric"], _stem(name)
+    values = [record["value"] for record in records]
+    spread = f" +- {np.std(values, ddof=1):.2g}" if len(values) > 1 else ""
+    found = {f"{stem}_{metric}": f"{np.mean(values):.4g}{spread}"}
+    if metric in BEST:
+        found[f"{stem}_{metric}_best"] = f"{BEST[metric](values):.4g}"
+    found |= {
+        f"{stem}_{more}": f"{np.mean([record[more] for record in records]):.4g}"
+        for more in MORE
+        if all(more in record for record in records)
+    }
+    seeds = ", ".join(f"{value:.4g}" for value in values)
+    return {**found, f"{stem}_seeds": f"{len(values)} ({seeds})"}
+
+
+def average(runs: Sequence[Path], results: Path) -> float:
+    """Print and record the error of the mean probabilities of several runs' classifiers.
+
+    Raises:
+        ValueError: A run that is not finished, or runs of different data or settings.
+    """
+    plans = [folder.read_config(run) for run in runs]
+    logits, labels = [], np.empty(0)
+    for run, plan in zip(runs, plans, strict=True):
+        alike = ("model", "data_name", "labels_per_class", "config", "data_sha256")
+        different = [name for name in alike if plan.get(name) != plans[0].get(name)]
+        if different:
+            raise ValueError(
+                f"{run} differs from {runs[0]} in {', '.join(different)}: average runs of one kind"
+            )
+        try:
+            with np.load(run / "outputs.npz", allow_pickle=False) as arrays:
+                logits.append(arrays["test_logits"])
+                labels = arrays["test_labels"]
+        except (OSError, KeyError, ValueError) as why:
+            raise ValueError(
+                f"{run} has no classifier's outputs ({why}): finish it with --resume {run}"
+            ) from why
+    value = error(mean_probabilities(logits), labels)
+    seeds = [plan["seed"] for plan in plans]
+    name = name_of(plans[0], logits[0].shape[1])
+    path = results / "images" / name / "ensemble.json"
+    singles = [error(part, labels) for part in logits]
+    more = {"data": plans[0]["data_name"], "epochs": plans[0]["config"]["epochs"], "seeds": seeds}
+    write_number(path, "error", value, "% of test images", errors=singles, **more)
+    _tell(f"{_stem(name)}_ensemble_error", f"{value:.4g}")
+    print(f"record: {path}")
+    return value
+
+
+def _tell(name: str, value: str) -> None:
+    print(f"{name}: {value}")
+    if name in PAPERS:
+        print(f"{name}_paper: {PAPERS[name]}")
+
+
+def _stem(name: str) -> str:
+    """improved_gan-mnist-100 -> mnist_100; others keep the model."""
+    return name.removeprefix("improved_gan-").replace("-", "_")

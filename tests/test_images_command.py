@@ -1,0 +1,195 @@
+"""python -m benchmarks.images: each model from flags to record, page and film; what is refused; the table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.images.__main__ import Options, main
+from benchmarks.images.models import KINDS
+from benchmarks.images.plan import MODELS, portable
+from rlgen import cli
+from tests import image_files as make
+
+SMALL = {
+    "dcgan": ["channels:[4,2]", "hidden:[8]", "noise_size:5"],
+    "infogan": ["channels:[4,2]", "hidden:8", "posterior_hidden:8", "noise_size:5", "batches_per_epoch:2"],
+    "improved_gan": ["hidden:[12,8]", "generator_hidden:[8]", "noise_size:5"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Where a small MNIST lies, as working directory."""
+    make.shrink(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RLGEN_DATA", str(tmp_path))
+    (tmp_path / "mnist.npz").write_bytes(make.npz(make.tables("mnist")))
+    return tmp_path
+
+
+def flags(model: str, *more: str) -> list[str]:
+    labels = ["--labels-per-class", "2"] if model == "improved_gan" else []
+    common = [
+        "--data",
+        "mnist",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "10",
+        "--samples",
+        "40",
+        "--results",
+        "results",
+    ]
+    return ["--model", model, *common, *labels, "--settings", *SMALL[model], *more]
+
+
+def run(*argv: str) -> Path:
+    found = main(cli.parse(Options, argv))
+    assert found is not None
+    return found
+
+
+def fail(capsys, *argv: str) -> str:
+    assert cli.run(main, Options, argv) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1
+    return err
+
+
+def record(folder: Path) -> dict:
+    (path,) = (folder / "results" / "images").glob("*/seed0.json")
+    return json.loads(path.read_text())
+
+
+FIGURES = {
+    "dcgan": ("frechet_distance", ("features", "frechet_distance_floor", "class_shares", "inception_score")),
+    "improved_gan": ("error", ("error_latest_parameters", "labels_per_class")),
+    "infogan": ("code_accuracy", ("train_accuracy", "class_of_code")),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_ends_in_a_record_a_page_and_a_film(folder, model, capsys):
+    place = run(*flags(model))
+    told, found = capsys.readouterr().out, record(folder)
+    metric, more = FIGURES[model]
+    assert found["metric"] == metric and found["data"] == "mnist" and found["epochs"] == 2
+    assert {"value", "unit", "hours", "device", "command", "commit", "settings", *more} <= found.keys()
+    assert str(folder) not in json.dumps(found)
+    assert f"{metric}: {found['value']:.4g}\n" in told and "preset: " in told
+    assert iio.imread(place / "page.png").shape[1] > 500
+    assert len(iio.imread(place / "film.gif")) == 3  # the start, two epochs
+    rows = (place / "progress.csv").read_text().splitlines()
+    assert len(rows) == 3 and ",epoch," in rows[0]
+    assert list((place / "tensorboard").iterdir())
+
+
+def test_every_model_is_known():
+    assert tuple(KINDS) == MODELS
+
+
+@pytest.mark.parametrize("model", ["dcgan", "infogan"])
+def test_pictures_without_labels(folder, model):
+    generator = np.random.default_rng(0)
+    (folder / "mine").mkdir()
+    for k in range(20):
+        image = generator.integers(0, 256, (20, 16, 3), np.uint8)
+        Image.fromarray(image).save(folder / "mine" / f"{k}.png")
+    run(*flags(model, "--data", "folder", "--data-dir", "mine", "--image-size", "8"))
+    found = record(folder)
+    assert found["data"] == "folder-mine" and found["metric"] in ("frechet_distance", "information")
+    assert model == "infogan" or found["features"] == "192 pixels of the images at 8 x 8"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "pass --model and --data"),
+        (["--model", "dcgan"], "pass --model and --data"),
+        (["--model", "dcgam", "--data", "mnist"], "did you mean 'dcgan'?"),
+        (["--model", "dcgan", "--data", "mnits"], "did you mean 'mnist'?"),
+        (["--model", "dcgan", "--data", "mnist", "--labels-per-class", "1"], "is for improved_gan"),
+        (["--model", "dcgan", "--data", "mnist", "--image-size", "8"], "--image-size is for --data folder"),
+        (["--model", "improved_gan", "--data", "mnist"], "10 labels a class cannot be had"),
+        (["--model", "improved_gan", "--data", "fashion-mnist"], "pass --labels-per-class N"),
+        (["--model", "improved_gan", "--data", "mnist-static", "--labels-per-class", "1"], "has no labels"),
+        (["--model", "dcgan", "--data", "svhn"], "no svhn in"),
+        (["--model", "dcgan", "--data", "mnist", "--data-dir", "nowhere"], "no such folder"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "chanels:[4]"], "did you mean 'channels'?"),
+        (
+            ["--model", "dcgan", "--data", "mnist", "--settings", "channels:wide"],
+            "its value is like (128, 64)",
+        ),
+        (
+            ["--model", "dcgan", "--data", "mnist", "--settings", "channels:[4,2,2]"],
+            "cannot be halved 3 times",
+        ),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "epochs:3"], "it is set by --epochs"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "squash:relu"], "relu"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "noise_size:0"], "does not fit"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "beta1:-1"], "does not fit"),
+        (["--model", "dcgan", "--data", "mnist", "--epochs", "0"], "at least 1"),
+        (["--model", "dcgan", "--data", "mnist", "--device", "gpu"], "did you mean 'cpu'?"),
+        (["--resume", "nowhere"], "is not a run folder"),
+        (["--ensemble", "nowhere"], "is not a run folder"),
+        (["--table", "--results", "nothing"], "nothing is recorded under"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_status_2(folder, argv, message, capsys):
+    (folder / "binarized_mnist.npz").write_bytes(make.npz(make.tables("mnist-static")))
+    assert message in fail(capsys, *argv)
+    assert not (folder / "logs").exists() and not (folder / "results").exists()
+
+
+def test_a_broken_training_is_told_and_keeps_its_checkpoint(folder, capsys):
+    argv = flags("dcgan", "discriminator_rate:1e30", "--save-freq", "1")
+    assert "training has diverged" in fail(capsys, *argv)
+
+
+def test_settings_that_differ_from_the_published_ones_have_a_record_of_their_own(folder):
+    run(*flags("improved_gan"))
+    (place,) = (folder / "results" / "images").iterdir()
+    assert place.name.startswith("improved_gan-mnist-20-batch_size=10-epochs=2-")
+    assert "hidden=12_8" in place.name
+
+
+def test_the_table_and_the_ensemble(folder, capsys):
+    runs = [str(run(*flags("improved_gan", "--seed", seed))) for seed in ("0", "1")]
+    main(cli.parse(Options, ["--ensemble", *runs, "--results", "results"]))
+    capsys.readouterr()
+    main(cli.parse(Options, ["--table", "--results", "results"]))
+    lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert any(name.endswith("_ensemble_error") for name in lines)
+    (mean,) = [value for name, value in lines.items() if name.endswith("_error") and "ensemble" not in name]
+    values = [json.loads(path.read_text())["value"] for path in (folder / "results").rglob("seed*.json")]
+    assert mean.split(" +- ")[0] == f"{np.mean(values):.4g}"
+
+
+def test_the_table_has_the_papers_numbers(folder, capsys):
+    place = folder / "results" / "images" / "improved_gan-mnist-100"
+    place.mkdir(parents=True)
+    for seed, value in enumerate((0.9, 1.0)):
+        (place / f"seed{seed}.json").write_text(json.dumps({"metric": "error", "value": value}))
+    main(cli.parse(Options, ["--table", "--results", "results"]))
+    told = capsys.readouterr().out
+    assert "mnist_100_error: 0.95 +- 0.071\nmnist_100_error_paper: 0.93 +- 0.065\n" in told
+
+
+def test_folders_of_this_machine_stay_out_of_the_recorded_command():
+    argv = ["python", "-m", "x", "--data-dir", "/home/me", "-f", "/tmp/l", "--results=/r", "--seed", "1"]
+    told = "python -m x --data-dir DIR -f LOG_FOLDER --results=DIR --seed 1"
+    assert " ".join(portable(argv)) == told
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from benchmarks.images import __main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
