@@ -34,7 +34,7 @@ class Expert:
 
 PPO = {"learning_rate": "lin_3e-4", "policy_kwargs": {"log_std_init": -0.5}}
 EXPERTS = {
-    "HalfCheetah-v5": Expert(6_000_000, hyperparams=PPO),
+    "HalfCheetah-v5": Expert(10_000_000, hyperparams=PPO),
     "Hopper-v5": Expert(3_000_000, hyperparams=PPO),
     "Walker2d-v5": Expert(10_000_000, hyperparams=PPO),
     "Ant-v5": Expert(20_000_000, hyperparams=PPO),
