@@ -227,18 +227,22 @@ def record(curve: Curve, run: Path, final: dict) -> None:
 
 def score(curve: Curve) -> float:
     """Of the final 50 episodes."""
-    final = json.loads(curve.path.with_suffix(".json").read_text())
-    return (final["value"] - final["random_return"]) / (final["demos_return"] - final["random_return"])
+    return read_final(curve.path.with_suffix(".json"))["score"]
+
+
+def read_final(path: Path) -> dict:
+    """A final evaluation as recorded, and its `score`."""
+    from rlgen import scores
+
+    final = json.loads(path.read_text())
+    return {**final, "score": scores.score(final["value"], final["random_return"], final["demos_return"])}
 
 
 def table(results: Path) -> None:
     """Print a row for each task and method, then the figures."""
     cells: dict[tuple[str, str], list[dict]] = {}
     for path in sorted((results / BENCHMARK).glob("*/*/seed*.json")):
-        final = json.loads(path.read_text())
-        gap = final["demos_return"] - final["random_return"]
-        final["score"] = (final["value"] - final["random_return"]) / gap
-        cells.setdefault((path.parts[-3], path.parts[-2]), []).append(final)
+        cells.setdefault((path.parts[-3], path.parts[-2]), []).append(read_final(path))
     print(f"{'task':16} {'method':18} seeds  score (least)   return   random   demos  published GAIL")
     for (env, method), group in cells.items():
         scores, returns = [final["score"] for final in group], [final["value"] for final in group]

@@ -1,6 +1,5 @@
 """GAIL as a learned reward: what it pays, that its state is complete, and that it drives SB3."""
 
-import io
 import math
 from functools import partial
 
@@ -18,6 +17,7 @@ from rlgen.relabel import LearnReward
 from rlgen.rewards import GAIL, Transitions, load_reward, save_reward
 from rlgen.rewards.discriminator import FORMS, absorbing_logit
 from rlgen.rewards.gail import PAPER
+from tests.states import same, state_of
 
 SETTINGS = pytest.mark.parametrize(
     "kwargs",
@@ -46,25 +46,6 @@ def gail(**kwargs) -> GAIL:
     """Small, and quick to learn."""
     kwargs = {"hidden": (16,), "updates_per_transition": 10 / 600, "batch_size": 64} | kwargs
     return GAIL(batch(500, seed=100, shift=0.5), **kwargs)
-
-
-def state_of(model: torch.nn.Module) -> dict:
-    """The state as it comes back from a file."""
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
-
-
-def same(a: object, b: object) -> bool:
-    """Bitwise equality of nested states."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 def test_the_logit_becomes_the_log_density_ratio():

@@ -1,7 +1,5 @@
 """VIME as a learned reward: it learns, its bonus fades where data went, and its state is complete."""
 
-import io
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import torch
 from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import BonusScale, rank_correlation
 from rlgen.rewards.vime import DEFAULT, PAPER, VIME
+from tests.states import same, state_of
 
 BOTH = pytest.mark.parametrize(
     "kwargs",
@@ -33,25 +32,6 @@ def pendulum(n: int = 1024, seed: int = 0, slow: float = -1.0, fast: float = 1.0
     moved = theta + 0.05 * after
     obs, next_obs = (torch.stack([t.cos(), t.sin(), w], 1) for t, w in ((theta, omega), (moved, after)))
     return Transitions(obs, action[:, None], next_obs, torch.zeros(n))
-
-
-def state_of(model: torch.nn.Module) -> dict:
-    """The state as it comes back from a file."""
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
-
-
-def same(a: object, b: object) -> bool:
-    """Bitwise equality of nested states."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 def test_learns_a_real_environment():
