@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.generative.noise import uniform
+from rlgen.generative.settings import ImageConfig
 from rlgen.generative.weight_norm import initialise_from_data
 
 SAMPLE_ROWS = 512
@@ -31,7 +32,7 @@ SAMPLE_ROWS = 512
 
 
 @dataclass(frozen=True)
-class AdversarialConfig:
+class AdversarialConfig(ImageConfig):
     """Settings that every model has; the models' own configs add theirs and set the published values."""
 
     image_shape: tuple[int, int, int] = (3, 64, 64)
@@ -42,14 +43,6 @@ class AdversarialConfig:
     """The byte that becomes 0."""
     pixel_scale: float = 127.5
     """Bytes to a unit: images are (bytes - offset) / scale."""
-    batch_size: int = 128
-    """Images of each kind in a step."""
-    epochs: int = 25
-    """Passes over the data."""
-    constant_epochs: int = 25
-    """Epochs at the full learning rates, which then fall linearly, to 0 at `epochs`."""
-    batches_per_epoch: int | None = None
-    """Batches that count as an epoch; None for as many as the data give."""
     discriminator_rate: float = 2e-4
     """Adam's step size of the discriminator."""
     generator_rate: float = 2e-4
@@ -69,11 +62,6 @@ class AdversarialConfig:
     def code_size(self) -> int:
         """Size Z of a code."""
         return self.noise_size
-
-    def rate_factor(self, epoch: int) -> float:
-        """What the learning rates are multiplied with in epoch 0, 1, ..."""
-        falling = self.epochs - self.constant_epochs
-        return min(1.0, (self.epochs - epoch) / falling) if falling > 0 else 1.0
 
     def from_bytes(self, images: Tensor) -> Tensor:
         """uint8 (..., C, H, W) -> float32 in the model's range."""
