@@ -14,42 +14,48 @@ Records: results/coverage/<Env-v0>/sac-<bonus>/seed<k>.csv, one row a training e
 from __future__ import annotations
 
 import shutil
-import sys
-from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from contextlib import closing, redirect_stdout
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tyro
 from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.records import RESULTS, Curve, read_curves, write_atomically
-from benchmarks.workers import run_all
+from benchmarks.records import Curve, read_curves, write_atomically
+from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
 
 BENCHMARK = "coverage"
 CELL = 0.5  # m
 
 
 @dataclass(frozen=True)
-class Config:
+class Job:
+    """One training run."""
+
+    env: str
+    bonus: str
+    seed: int
+    steps: int
+
+    def curve(self, results: Path) -> Curve:
+        """The record."""
+        return Curve(BENCHMARK, self.env, f"sac-{self.bonus}", self.seed, results=results)
+
+
+@dataclass(frozen=True)
+class Config(Sweep):
     """Train what is not recorded yet, and print the table."""
 
     envs: tuple[str, ...] = ("rlgen/SparseAnt-v0", "rlgen/SparseHumanoid-v0")
     """Environments with a position in the plane."""
     bonuses: tuple[str, ...] = ("expected", "none")
     """Values of train_vime's --bonus."""
-    seed: int = 100
-    """Of every run."""
+    seeds: tuple[int, ...] = (100,)
+    """Of the runs."""
     steps: int = 300_000
     """Environment steps a run."""
-    workers: int = 2
-    """Runs at a time, one thread each."""
-    plot: bool = False
-    """Train nothing, draw the maps and curves."""
-    results: Path = field(default_factory=lambda: RESULTS)
-    """Folder of the records."""
     scratch: Path = Path("logs/coverage")
     """Folder of unfinished runs."""
 
@@ -77,6 +83,10 @@ class Positions(BaseCallback):
     def _on_rollout_start(self) -> None:
         self.file.flush()
 
+    def close(self) -> None:
+        """No more steps."""
+        self.file.close()
+
 
 def read_positions(path: Path) -> np.ndarray:
     """Rows (T, 3) of step, x and y; a row that a crash left half written is dropped."""
@@ -90,22 +100,17 @@ def cells(positions: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"i": index[:, 0], "j": index[:, 1], "visits": visits})
 
 
-def record(env: str, bonus: str, config: Config) -> Curve:
-    """The record of a run."""
-    return Curve(BENCHMARK, env, f"sac-{bonus}", config.seed, results=config.results)
-
-
 def cells_path(curve: Curve) -> Path:
     """Where the visited cells of a run are recorded."""
     return curve.path.with_name(f"cells-seed{curve.seed}.csv")
 
 
-def train(env: str, bonus: str, config: Config) -> str:
+def train(job: Job, results: Path, scratch: Path) -> str:
     """Run or go on with one run, record it, and return a line to print."""
     from rlgen import runs, train_vime
 
-    curve = record(env, bonus, config)
-    folder = config.scratch / curve.env / curve.method
+    curve = job.curve(results)
+    folder = scratch / curve.env / curve.method / f"seed{job.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     begun = sorted(folder.glob("vime/*/config.json"))
     with open(folder / "output.txt", "a") as output, redirect_stdout(output):
@@ -113,22 +118,22 @@ def train(env: str, bonus: str, config: Config) -> str:
             run, plan = begun[0].parent, runs.read_config(begun[0].parent)
         else:
             flags = train_vime.Config(
-                env=env, algo="sac", bonus=bonus, seed=config.seed, total_timesteps=config.steps
+                env=job.env, algo="sac", bonus=job.bonus, seed=job.seed, total_timesteps=job.steps
             )
-            plan, run = train_vime.new_plan(flags), runs.new_run(folder, "vime", env)
+            plan, run = train_vime.new_plan(flags), runs.new_run(folder, "vime", job.env)
             runs.write_config(run, plan)
         model, learner = train_vime.build(plan)
         checkpoint = runs.latest_checkpoint(run)
         step = runs.read_manifest(checkpoint)["step"] if checkpoint else 0
-        positions = Positions(run / "positions.bin", step)
-        options = {"save_freq": 25_000, "checkpoint": checkpoint, "callbacks": [positions]}
-        runs.train(run, model, learner, plan["total_timesteps"], **options)
+        with closing(Positions(run / "positions.bin", step)) as positions:
+            options = {"save_freq": 25_000, "checkpoint": checkpoint, "callbacks": [positions]}
+            runs.train(run, model, learner, plan["total_timesteps"], **options)
     curve.append_run(run)
     visited = cells(read_positions(run / "positions.bin"))
     write_atomically(cells_path(curve), visited.to_csv(index=False))
     curve.finish(plan)
     shutil.rmtree(folder)
-    return f"{curve.env} {curve.method}: {len(visited)} cells"
+    return f"{curve.env} {curve.method} seed {job.seed}: {len(visited)} cells"
 
 
 def table(curves: list[Curve]) -> None:
@@ -173,22 +178,18 @@ def draw(curves: list[Curve], path: Path) -> None:
 
 def main(config: Config) -> None:
     """Train what is missing, then print the table."""
-    if not config.plot:
-        pairs = list(product(config.envs, config.bonuses))
-        todo = [pair for pair in pairs if not record(*pair, config).finished()]
-        print(f"{len(pairs)} runs, {len(todo)} of them to do", flush=True)
-        run_all(train, [(*pair, config) for pair in todo], config.workers)
+    if not (config.table or config.plot):
+        chosen = [
+            Job(env, bonus, seed, config.steps)
+            for env, bonus, seed in product(config.envs, config.bonuses, config.seeds)
+        ]
+        train_missing(chosen, train, config)
     curves = read_curves(BENCHMARK, config.results)
     table(curves)
     if config.plot:
-        from benchmarks import plot
-
         draw(curves, config.results / BENCHMARK / "visits.png")
-        plot.main(plot.Config(BENCHMARK, results=config.results))
+        draw_curves(BENCHMARK, config)
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    command(main, Config)

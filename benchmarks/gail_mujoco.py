@@ -28,18 +28,16 @@ import csv
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import tyro
 
-from benchmarks.records import RESULTS, Curve, write_number
-from benchmarks.workers import run_all
+from benchmarks.records import Curve, write_number
+from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
 
 BENCHMARK = "gail_mujoco"
 FINAL_SEED = 30_000
@@ -99,7 +97,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Sweep):
     """Train what is not recorded yet, and print the table."""
 
     demos: Path | None = None
@@ -112,14 +110,6 @@ class Config:
     """Only these numbers of episodes; all unless given."""
     seeds: tuple[int, ...] = tuple(range(100, 105))
     """Only these seeds."""
-    workers: int = 2
-    """Runs at a time, one thread each."""
-    table: bool = False
-    """Train nothing."""
-    plot: bool = False
-    """Train nothing, draw the curves."""
-    results: Path = field(default_factory=lambda: RESULTS)
-    """Folder of the records."""
     scratch: Path = Path("logs/gail_mujoco")
     """Folder of unfinished runs."""
 
@@ -283,18 +273,11 @@ def main(config: Config) -> None:
             and job.env in config.envs
             and (not config.trajectories or job.trajectories in config.trajectories)
         ]
-        missing = [job for job in chosen if not job.curve(config.results).finished()]
-        print(f"{len(chosen)} runs, {len(missing)} of them to do", flush=True)
-        run_all(train, [(job, demos, config.results, config.scratch) for job in missing], config.workers)
+        train_missing(chosen, train, config, demos)
     table(config.results)
     if config.plot:
-        from benchmarks import plot
-
-        plot.main(plot.Config(BENCHMARK, results=config.results))
+        draw_curves(BENCHMARK, config)
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    command(main, Config)

@@ -26,19 +26,17 @@ run of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from benchmarks.records import RESULTS, Curve, read_curves
+from benchmarks.records import Curve, read_curves
 from benchmarks.stats import bootstrap, probability_of_improvement
-from benchmarks.workers import run_all
+from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
 
 BENCHMARK = "vime_sparse"
 BONUSES = ("none", "expected", "realised", "rnd", "prediction-error", "random")
@@ -77,7 +75,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Sweep):
     """Train what is not recorded yet, and print the table."""
 
     parts: tuple[str, ...] = ("tasks", "noisy", "trpo", "paper")
@@ -88,14 +86,6 @@ class Config:
     """Only these environments."""
     seeds: tuple[int, ...] = SEEDS
     """Only these seeds."""
-    workers: int = 2
-    """Runs at a time, one thread each."""
-    table: bool = False
-    """Train nothing."""
-    plot: bool = False
-    """Train nothing, draw the curves."""
-    results: Path = field(default_factory=lambda: RESULTS)
-    """Folder of the records."""
     scratch: Path = Path("logs/vime_sparse")
     """Folder of unfinished runs."""
 
@@ -206,24 +196,17 @@ def compare(env: str, cells: dict[tuple[str, str], list[Curve]]) -> None:
 def main(config: Config) -> None:
     """Train what is missing, then print the table."""
     if not (config.table or config.plot):
-        todo = dict.fromkeys(job for part in config.parts for job in jobs(part))
         chosen = [
             job
-            for job in todo
+            for part in config.parts
+            for job in jobs(part)
             if job.seed in config.seeds and job.bonus in config.bonuses and job.env in config.envs
         ]
-        missing = [job for job in chosen if not job.curve(config.results).finished()]
-        print(f"{len(chosen)} runs, {len(missing)} of them to do", flush=True)
-        run_all(train, [(job, config.results, config.scratch) for job in missing], config.workers)
+        train_missing(chosen, train, config)
     table(config.results)
     if config.plot:
-        from benchmarks import plot
-
-        plot.main(plot.Config(BENCHMARK, results=config.results))
+        draw_curves(BENCHMARK, config)
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    command(main, Config)
