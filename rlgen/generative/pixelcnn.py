@@ -1,0 +1,117 @@
+"""PixelCNN: the distribution of each pixel by convolutions that see earlier ones alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rlgen.generative.gated_pixelcnn import GatedNetwork
+from rlgen.generative.masked_convolution import ConvolutionWalk, MaskedConv2d, causal_mask
+from rlgen.generative.pixel_model import PixelConfig, PixelModel
+from rlgen.generative.pixel_network import PixelLayer, StackedNetwork, Walk
+
+
+@dataclass(frozen=True)
+class PixelCNNConfig(PixelConfig):
+    """Settings of PixelCNN; those for data sets stand below."""
+
+    layer: Literal["residual", "gated"] = "residual"
+    """The first paper's residual blocks, or the second's two stacks with gates, which have no blind spot."""
+    kernel: int = 3
+    """Width of the convolutions in layers, odd."""
+    width: int = 32
+    """Maps h inside a residual block, with 2 h between blocks; in gated layers h between them."""
+
+
+class ResidualBlock(PixelLayer):
+    """x + K_1x1 relu(K_3x3 relu(K_1x1 relu(x))): 2 h maps to h, h, and 2 h.
+
+    Args:
+        width: h.
+        kernel: Width of the middle convolution, odd.
+        groups: Of channels.
+        generator: Draws the first weights.
+
+    References:
+        van den Oord et al. 2016 (arXiv 1601.06759), figure 5, left.
+    """
+
+    def __init__(self, width: int, kernel: int, groups: int, generator: torch.Generator) -> None:
+        super().__init__()
+        masks = [
+            causal_mask(width, 2 * width, (1, 1), groups=groups),
+            causal_mask(width, width, (kernel, kernel), groups=groups),
+            causal_mask(2 * width, width, (1, 1), groups=groups),
+        ]
+        self.down, self.middle = (MaskedConv2d(mask, generator=generator) for mask in masks[:2])
+        self.up = MaskedConv2d(masks[2], gain=0.5, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2 h, H, W) -> (B, 2 h, H, W)."""
+        return x + self.up(F.relu_(self.middle(F.relu_(self.down(F.relu(x))))))
+
+    def walk(self, n: int, height: int, width: int) -> Walk:
+        """See the base class."""
+        return _BlockWalk(self, n, width)
+
+
+class _BlockWalk(Walk):
+    def __init__(self, block: ResidualBlock, n: int, width: int) -> None:
+        parts = (block.down, block.middle, block.up)
+        self.down, self.middle, self.up = (ConvolutionWalk(part, n, width) for part in parts)
+
+    def begin_row(self) -> None:
+        self.middle.begin_row()
+
+    def step(self, x: Tensor, j: int) -> Tensor:
+        h = self.middle.step(self.down.step(x.relu(), j).relu_(), j).relu_()
+        return self.up.step(h, j).add_(x)
+
+
+class PixelCNN(PixelModel):
+    """PixelCNN of van den Oord et al., plain or gated.
+
+    A convolution of the image that does not see the pixel itself, layers, and two 1x1 convolutions. With a
+    probability for every level, maps are in three groups, so that green sees red, and blue sees both; with
+    `components`, pixels are from a mixture of logistics as in PixelCNN++. The plain form cannot see a wedge
+    to the upper right of a pixel, where its kernels do not reach.
+
+    Args:
+        config: Settings.
+        seed: Of the first parameters.
+
+    Raises:
+        ValueError: An unknown kind of layer, even kernels, or fewer maps than colours.
+
+    References:
+        van den Oord et al. 2016 (arXiv 1601.06759), section 3.5; van den Oord et al. 2016 (arXiv 1606.05328),
+        the gated form; Salimans et al. 2017 (arXiv 1701.05517), the mixture.
+    """
+
+    config: PixelCNNConfig
+
+    def __init__(self, config: PixelCNNConfig | None = None, *, seed: int = 0) -> None:
+        config = config or PIXELCNN_MNIST
+        super().__init__(config)
+        generator = torch.Generator().manual_seed(seed)
+        options, groups = self._options(generator), self.pixels.groups
+        if config.layer == "residual":
+            blocks = [
+                ResidualBlock(config.width, config.kernel, groups, generator) for _ in range(config.depth)
+            ]
+            self.network = StackedNetwork(
+                blocks, width=2 * config.width, kernel=config.first_kernel, **options
+            )
+        elif config.layer == "gated":
+            kernels = (config.first_kernel, config.kernel)
+            self.network = GatedNetwork(depth=config.depth, width=config.width, kernels=kernels, **options)
+        else:
+            raise ValueError(f"layer is {config.layer!r}: choose residual or gated")
+
+
+PIXELCNN_MNIST = PixelCNNConfig()
+"""Binary images of 28 x 28."""

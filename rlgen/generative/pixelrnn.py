@@ -1,0 +1,58 @@
+"""PixelRNN: the distribution of each pixel by LSTMs that run over the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rlgen.generative.diagonal_lstm import DiagonalLSTM
+from rlgen.generative.pixel_model import PixelConfig, PixelModel
+from rlgen.generative.pixel_network import StackedNetwork
+from rlgen.generative.row_lstm import RowLSTM
+
+LAYERS = {"row": RowLSTM, "diagonal": DiagonalLSTM}
+
+
+@dataclass(frozen=True)
+class PixelRNNConfig(PixelConfig):
+    """Settings of PixelRNN; those for data sets stand below."""
+
+    layer: Literal["row", "diagonal"] = "diagonal"
+    """Row LSTM, which sees a triangle above a pixel, or Diagonal BiLSTM, which sees all that came before."""
+
+
+class PixelRNN(PixelModel):
+    """PixelRNN of van den Oord et al.
+
+    A convolution of the image that does not see the pixel itself, residual layers of LSTMs, and two 1x1
+    convolutions.
+
+    Args:
+        config: Settings.
+        seed: Of the first parameters.
+
+    Raises:
+        ValueError: An unknown kind of layer, an even kernel, or fewer maps than colours.
+
+    References:
+        van den Oord et al. 2016 (arXiv 1601.06759), sections 3.1 to 3.4.
+    """
+
+    config: PixelRNNConfig
+
+    def __init__(self, config: PixelRNNConfig | None = None, *, seed: int = 0) -> None:
+        config = config or DIAGONAL_BILSTM_MNIST
+        super().__init__(config)
+        generator = torch.Generator().manual_seed(seed)
+        if config.layer not in LAYERS:
+            raise ValueError(f"layer is {config.layer!r}: choose one of {', '.join(LAYERS)}")
+        make, groups = LAYERS[config.layer], self.pixels.groups
+        layers = [make(config.width, groups, generator) for _ in range(config.depth)]
+        options = self._options(generator)
+        self.network = StackedNetwork(layers, width=2 * config.width, kernel=config.first_kernel, **options)
+
+
+DIAGONAL_BILSTM_MNIST = PixelRNNConfig(depth=1)
+"""Binary images of 28 x 28."""
