@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.distributions import Normal
+from torch.distributions import Normal, kl_divergence
 
-from rlgen.generative.iaf import IAF, IAFStep, draw_posterior
+from rlgen.generative.iaf import IAF, Gaussian, IAFStep, draw_posterior
 from rlgen.generative.masked import MADE, ConvMADE
 
 
@@ -92,10 +92,18 @@ def test_gradients_reach_every_parameter():
     assert all(p.grad is not None and p.grad.any() for p in flow.parameters())
 
 
-def test_the_posterior_without_a_flow_is_gaussian():
-    mean, log_sigma, noise = normal(4, 3), normal(4, 3, seed=1), normal(4, 3, seed=2)
-    z, log_q = draw_posterior(mean, log_sigma, noise)
-    torch.testing.assert_close(log_q, Normal(mean, log_sigma.exp()).log_prob(z))
+def test_without_a_flow_the_divergence_is_that_of_gaussians_and_estimates_it_if_sampled():
+    q, p = (Gaussian(normal(4, 3, seed=seed), 0.5 * normal(4, 3, seed=seed + 1)) for seed in (1, 3))
+    oracle = [Normal(mean, log_sigma.exp()) for mean, log_sigma in (q, p)]
+    noise = normal(20_000, 4, 3, seed=5)
+    z, kl = draw_posterior(q, noise[0], p)
+    torch.testing.assert_close(kl, kl_divergence(*oracle))
+    torch.testing.assert_close(z, q.mean + q.log_sigma.exp() * noise[0])
+    z, ratio = draw_posterior(q, noise, p, sampled=True)
+    torch.testing.assert_close(ratio, oracle[0].log_prob(z) - oracle[1].log_prob(z))
+    assert ((ratio.mean(0) - kl).abs() < 5 * ratio.std(0) / 20_000**0.5).all()
+    standard = draw_posterior(q, noise, sampled=True)[1]
+    torch.testing.assert_close(standard, oracle[0].log_prob(z) - Normal(0.0, 1.0).log_prob(z))
 
 
 def test_the_density_of_a_flow_adds_up_to_one():
@@ -103,7 +111,7 @@ def test_the_density_of_a_flow_adds_up_to_one():
     flow = IAF([MADE(2, (8,), outputs=2, generator=generator(t)) for t in range(2)], forget_bias=1.0)
     noise = torch.randn(40_000, 2, generator=generator())
     with torch.no_grad():
-        z, log_q = draw_posterior(torch.zeros(1, 2), torch.full((1, 2), 1.2), noise, flow)
-        weights = (Normal(0.0, 1.0).log_prob(z) - log_q).sum(1).exp()
+        _, ratio = draw_posterior(Gaussian(torch.zeros(1, 2), torch.full((1, 2), 1.2)), noise, flow=flow)
+        weights = (-ratio).sum(1).exp()
     assert weights.std() > 0.3
     assert abs(weights.mean().item() - 1) < 4 * weights.std().item() / 200

@@ -41,29 +41,28 @@ class MaskedLinear(nn.Module):
         return F.linear(x, self.weight * self.mask, self.bias)
 
 
-def masked_direction(v: Tensor, g: Tensor, mask: Tensor) -> Tensor:
-    """g (M v) / ||M v|| with a norm for each output, the first axis; 0 where an output sees nothing."""
-    v = v * mask
-    norm = v.flatten(1).norm(dim=1).clamp_min(1e-12)
-    return v * (g / norm).view(-1, *[1] * (v.ndim - 1))
-
-
 class MaskedWeightNormLinear(WeightNormLinear):
-    """`WeightNormLinear` with a mask (J, I); what is normalised is the masked direction."""
+    """`WeightNormLinear` with a mask (J, I). The direction is 0 where it is masked, and stays so: see `hide`.
+
+    Args:
+        mask: 0 or 1.
+        options: Those of `WeightNorm`.
+    """
 
     mask: Tensor
 
     def __init__(self, mask: Tensor, **options) -> None:
         super().__init__(mask.shape[1], mask.shape[0], **options)
         self.register_buffer("mask", mask, persistent=False)
+        hide(self.v, mask)
 
     def weight(self) -> Tensor:
-        """See `masked_direction`."""
-        return masked_direction(self.v, self.g, self.mask)
+        """M g v / ||v||, the shape of v."""
+        return super().weight() * self.mask
 
 
 class MaskedWeightNormConv2d(WeightNormConv2d):
-    """`WeightNormConv2d` that keeps height and width, with a mask (J, I, k, k) on its direction."""
+    """The same for convolutions that keep height and width, with a mask (J, I, k, k), k odd."""
 
     mask: Tensor
 
@@ -71,10 +70,22 @@ class MaskedWeightNormConv2d(WeightNormConv2d):
         out_channels, in_channels, kernel, _ = mask.shape
         super().__init__(in_channels, out_channels, kernel, padding=kernel // 2, **options)
         self.register_buffer("mask", mask, persistent=False)
+        hide(self.v, mask)
 
     def weight(self) -> Tensor:
-        """See `masked_direction`."""
-        return masked_direction(self.v, self.g, self.mask)
+        """M g v / ||v||, the shape of v."""
+        return super().weight() * self.mask
+
+
+@torch.no_grad()
+def hide(v: Tensor, mask: Tensor) -> None:
+    """Put a direction to 0 where it is masked, so that its norm is that of what is not.
+
+    There the gradient of M g v / ||v|| is 0 as long as v is, so that no mask is needed before the norm. An
+    output that sees nothing keeps its direction, which has no effect, as a direction must have a length.
+    """
+    seeing = mask.flatten(1).any(1).view(-1, *[1] * (mask.ndim - 1))
+    v.mul_(torch.where(seeing, mask, 1.0))
 
 
 def reverse(mask: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ def uniform(
     return u.mul_(1 - low).add_(low).to(device)
 
 
+def gaussian(*shape: int, generator: torch.Generator, device: torch.device | None = None) -> Tensor:
+    """Noise from N(0, 1), on the device asked for whatever the generator's own."""
+    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+
 class GaussianNoise(nn.Module):
     """x + std eps, eps ~ N(0, 1).
 
