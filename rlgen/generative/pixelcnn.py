@@ -113,5 +113,8 @@ class PixelCNN(PixelModel):
             raise ValueError(f"layer is {config.layer!r}: choose residual or gated")
 
 
-PIXELCNN_MNIST = PixelCNNConfig()
+PIXELCNN_MNIST = PixelCNNConfig(learning_rate=2e-3)
 """Binary images of 28 x 28."""
+
+GATED_PIXELCNN_MNIST = PixelCNNConfig(layer="gated", learning_rate=2e-3)
+"""The same with gated layers."""

@@ -54,5 +54,8 @@ class PixelRNN(PixelModel):
         self.network = StackedNetwork(layers, width=2 * config.width, kernel=config.first_kernel, **options)
 
 
-DIAGONAL_BILSTM_MNIST = PixelRNNConfig(depth=1)
+DIAGONAL_BILSTM_MNIST = PixelRNNConfig(depth=1, learning_rate=3e-3, gradient_norm=5.0)
 """Binary images of 28 x 28."""
+
+ROW_LSTM_MNIST = PixelRNNConfig(layer="row", depth=1, learning_rate=3e-3, gradient_norm=5.0)
+"""The same with Row LSTMs."""
