@@ -141,7 +141,7 @@ def test_samples_are_levels_of_the_seed_alone(kind):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("at_once", [3, 10, 1000])
+@pytest.mark.parametrize("at_once", [3, 10, 500])
 def test_likelihoods_come_in_pieces_image_after_image(at_once, monkeypatch):
     """Every draw gives the evidence itself where the decoder ignores the code and the posterior the image."""
     monkeypatch.setattr(autoencoder, "AT_ONCE", at_once)

@@ -18,7 +18,7 @@ from rlgen.generative.likelihoods import free_bits, importance_weighted
 from rlgen.generative.noise import gaussian
 from rlgen.generative.observations import make_observation
 
-AT_ONCE = 1000
+AT_ONCE = 500
 """Draws of a code that are decoded together in an estimate of the likelihood."""
 
 
