@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -113,8 +113,36 @@ class PixelCNN(PixelModel):
             raise ValueError(f"layer is {config.layer!r}: choose residual or gated")
 
 
-PIXELCNN_MNIST = PixelCNNConfig(learning_rate=2e-3)
-"""Binary images of 28 x 28."""
+PIXELCNN_MNIST = PixelCNNConfig(learning_rate=2e-3, epochs=60, constant_epochs=20, average_decay=0.999)
+"""Binary images of 28 x 28; 81.30 nats on static MNIST in the paper, which leaves the sizes out."""
 
-GATED_PIXELCNN_MNIST = PixelCNNConfig(layer="gated", learning_rate=2e-3)
-"""The same with gated layers."""
+GATED_PIXELCNN_MNIST = replace(PIXELCNN_MNIST, layer="gated")
+"""The same with gated layers, at nearly twice the cost of a step."""
+
+PIXELCNN_CIFAR10 = PixelCNNConfig(
+    image_shape=(3, 32, 32),
+    levels=256,
+    layer="gated",
+    components=10,
+    width=128,
+    depth=15,
+    head=256,
+    batch_size=64,
+    learning_rate=4e-4,
+    epochs=150,
+    constant_epochs=75,
+    average_decay=0.9995,
+)
+"""Colour images of 32 x 32, a mixture of logistics a pixel: for a GPU."""
+
+PIXELCNN_CIFAR10_SMALL = replace(
+    PIXELCNN_CIFAR10,
+    width=24,
+    depth=6,
+    head=48,
+    batch_size=16,
+    learning_rate=2e-3,
+    epochs=20,
+    constant_epochs=10,
+)
+"""For two cores and a part of the data."""

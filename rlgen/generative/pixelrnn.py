@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -54,8 +54,13 @@ class PixelRNN(PixelModel):
         self.network = StackedNetwork(layers, width=2 * config.width, kernel=config.first_kernel, **options)
 
 
-DIAGONAL_BILSTM_MNIST = PixelRNNConfig(depth=1, learning_rate=3e-3, gradient_norm=5.0)
-"""Binary images of 28 x 28."""
+DIAGONAL_BILSTM_MNIST = PixelRNNConfig(
+    depth=1, learning_rate=3e-3, epochs=60, constant_epochs=20, gradient_norm=5.0, average_decay=0.999
+)
+"""Binary images of 28 x 28; 1 layer of 32 maps, 80.75 nats on static MNIST in the paper."""
 
-ROW_LSTM_MNIST = PixelRNNConfig(layer="row", depth=1, learning_rate=3e-3, gradient_norm=5.0)
+DIAGONAL_BILSTM_MNIST_DEEP = replace(DIAGONAL_BILSTM_MNIST, depth=7, width=16)
+"""The paper's best, 7 layers of 16 maps: 79.20 nats. A step takes three times as long."""
+
+ROW_LSTM_MNIST = replace(DIAGONAL_BILSTM_MNIST, layer="row")
 """The same with Row LSTMs."""
