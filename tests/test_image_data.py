@@ -125,7 +125,7 @@ def test_the_counts_that_are_published():
         "cifar10-subset": (10_000, 2_000),
         "svhn": (73_257, 26_032),
     }
-    assert set(NAMES) == {*totals, "folder"}
+    assert set(NAMES) == {*totals, "mnist-dynamic", "folder"}
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

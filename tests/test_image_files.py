@@ -72,7 +72,7 @@ def test_a_missing_file(name, form, tmp_path):
     assert f"{victim.removesuffix('.gz')} missing in {tmp_path}" in said
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "folder"])
+@pytest.mark.parametrize("name", SOURCES)
 def test_what_was_looked_for_is_told(name, tmp_path):
     said = refused(name, tmp_path, f"no {name} in .*looked for .*; get .*https?://")
     for layout in SOURCES[name].layouts:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.images.__main__ import Options, main
 from benchmarks.images.models import KINDS
-from benchmarks.images.plan import MODELS, portable
+from benchmarks.images.plan import ADVERSARIAL, MODELS, portable
 from rlgen import cli
 from tests import image_files as make
 
@@ -77,7 +77,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ADVERSARIAL)
 def test_each_model_ends_in_a_record_a_page_and_a_film(folder, model, capsys):
     place = run(*flags(model))
     told, found = capsys.readouterr().out, record(folder)

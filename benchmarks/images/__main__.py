@@ -1,8 +1,11 @@
 """Train an image model, write down its figure, and draw its pictures.
 
     python -m benchmarks.images --model dcgan|improved_gan|infogan --data mnist|cifar10|... [-f LOG_FOLDER]
+    python -m benchmarks.images --model vae|vae_iaf|conv_vae|conv_vae_iaf|resnet_vae|draw|pixelcnn|pixelrnn \\
+        --data mnist-static|mnist-dynamic|cifar10|cifar10-subset|... [--preset NAME] [--n-samples K]
     python -m benchmarks.images --resume RUN [--stop-after MINUTES]
     python -m benchmarks.images --ensemble RUN RUN ...
+    python -m benchmarks.images --compare RUN RUN
     python -m benchmarks.images --table
 
 Data is read from --data-dir or RLGEN_DATA. A run is kept in LOG_FOLDER/images/NAME_K: config.json,
@@ -51,6 +54,46 @@ prints them beside the references.
             --settings constant_epochs:200 -f logs/300 --stop-after 25
         python -m benchmarks.images --resume logs/300/images/improved_gan-cifar10-4000-*_1 --stop-after 25
 
+5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, at most six hours each; bars:
+    pixelcnn 82.5, pixelrnn (1 layer of 32 maps) 83, draw below 90. References: 81.30, 80.75, 80.97 (64 steps,
+    a bound).
+
+        for model in pixelcnn pixelrnn draw; do
+            python -m benchmarks.images --model $model --data mnist-static; done
+
+    On one GPU; bars: pixelcnn 81.3, pixelrnn 80.0, draw 84, conv_vae_iaf 80.5. References: 81.30, 79.20,
+    80.97, 79.88 (van den Oord et al. 2016, table 4; Gregor et al. 2015, table 2; Kingma et al. 2016, 6.1).
+
+        python -m benchmarks.images --model pixelcnn --preset GATED_PIXELCNN_MNIST --data mnist-static \\
+            --device cuda --stop-after 25
+        python -m benchmarks.images --model pixelrnn --preset DIAGONAL_BILSTM_MNIST_DEEP \\
+            --data mnist-static --device cuda --stop-after 25
+        python -m benchmarks.images --model draw --preset DRAW_MNIST_64 --data mnist-static --device cuda \\
+            --stop-after 25
+        python -m benchmarks.images --model conv_vae_iaf --data mnist-static --device cuda --stop-after 25
+        python -m benchmarks.images --resume logs/images/RUN --stop-after 25
+
+6.  What the flow adds, at the same decoder; bar: gain_nats at least 0.8, its interval above 0. Reference: 1.3
+    to 2.0 nats, dynamic MNIST, convolutional (Kingma et al. 2016, table 1).
+
+        for model in vae vae_iaf; do python -m benchmarks.images --model $model --data mnist-static; done
+        python -m benchmarks.images --compare logs/images/vae-mnist-static_1 \\
+            logs/images/vae_iaf-mnist-static_1
+
+7.  CIFAR-10, bits for each value. On CPUs the subset, whose numbers are no published ones.
+
+        for model in vae resnet_vae draw pixelcnn; do
+            python -m benchmarks.images --model $model --data cifar10-subset; done
+        python -m benchmarks.images --model resnet_vae --data cifar10-subset --settings flow:0
+
+    On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.56 and 3.74 (Kingma et al.
+    2016, table 4, depth 4), 3.14 (van den Oord et al. 2016, table 5).
+
+        python -m benchmarks.images --model resnet_vae --data cifar10 --device cuda --stop-after 25
+        python -m benchmarks.images --model resnet_vae --data cifar10 --settings flow:0 --device cuda \\
+            --stop-after 25
+        python -m benchmarks.images --model pixelcnn --data cifar10 --device cuda --stop-after 25
+
 Hardware of the committed records: 2 vCPU of an AMD EPYC; `device` and `hardware` stand in each.
 """
 
@@ -98,12 +141,16 @@ class Options:
     """Where to compute; auto takes a GPU if there is one."""
     settings: Annotated[cli.MaybePairs, cli.PAIRS] = None
     """Settings of the model in place of the preset's, such as minibatch_kernels:100."""
+    preset: Annotated[cli.MaybeText, cli.one(str, "NAME", "by-data")] = None
+    """Published settings to start from, such as DRAW_MNIST_64."""
+    n_samples: Annotated[cli.MaybeWhole, cli.whole("128")] = None
+    """Draws of the code from which the likelihood of a test image is estimated."""
     samples: Annotated[cli.MaybeWhole, cli.whole("10000", least=2)] = None
     """Samples that dcgan's figures are of."""
     save_freq: Annotated[cli.MaybeWhole, cli.whole("5", least=0)] = None
     """Epochs between checkpoints; 0 for the last alone."""
     sample_freq: Annotated[cli.MaybeWhole, cli.whole("a-fiftieth")] = None
-    """Epochs between grids of samples, which make the film."""
+    """Epochs between grids of samples, which make the film; a tenth where pixels are drawn one by one."""
     stop_after: Annotated[cli.MaybeNumber, cli.number("never")] = None
     """Minutes of training after which to save and leave, with status 0."""
     progress: Annotated[bool, arg(aliases=["-P"])] = False
@@ -116,21 +163,26 @@ class Options:
     """Continue this run; all else comes from its config.json."""
     ensemble: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
     """Average the classifiers of these finished runs of improved_gan."""
+    compare: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
+    """Of two finished runs, by how much the second gives the same test images more likelihood."""
     table: bool = False
     """Print what is recorded, beside the papers' numbers."""
 
 
 def main(options: Options) -> Path | None:
-    """Train, or do what --ensemble or --table asks for; returns the run's folder.
+    """Train, or do what --ensemble, --compare or --table asks for; returns the run's folder.
 
     Raises:
         ValueError: For what the user can mend.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from benchmarks.images import launch, table
+    from benchmarks.images import compare, launch, table
 
     if options.table:
         table.show(options.results)
+        return None
+    if options.compare:
+        compare.compare(options.compare, options.results)
         return None
     if options.ensemble:
         table.average(options.ensemble, options.results)

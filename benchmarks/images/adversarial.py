@@ -134,4 +134,6 @@ class AdversarialTask(Task):
 
     def album(self) -> list[tuple[str, np.ndarray]]:
         """What every model's page has."""
-        return album.sections(self.render, self.codes, self.data)
+        samples = self.render(self.codes(album.COLUMNS**2, 1))
+        line = album.interpolation(self.render, self.codes(2 * album.LINES, 2))
+        return [*album.samples_beside(samples, self.data), line]

@@ -1,4 +1,4 @@
-"""The pictures of a generator's page: samples beside real images, nearest images, lines between codes."""
+"""The pictures of a model's page: samples beside real images, nearest images, lines between codes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,8 @@ def frame(images: np.ndarray, columns: int) -> np.ndarray:
     return pictures.grid(images, columns, scale=max(scale_of(images) // 2, 1))
 
 
-def sections(render: Render, codes: Callable[[int, int], Tensor], data: ImageData) -> list[Section]:
-    """Samples beside real images, samples beside their nearest training images, interpolations.
-
-    Args:
-        render: Codes (B, Z) -> images (B, H, W, C) uint8.
-        codes: Number and seed -> codes (B, Z) from the prior.
-        data: The real images.
-    """
-    samples = render(codes(COLUMNS**2, 1))
+def samples_beside(samples: np.ndarray, data: ImageData) -> list[Section]:
+    """Samples (N, H, W, C) uint8 beside real images, and beside their nearest training images."""
     rows = np.random.default_rng(1).permutation(len(data.test))[: COLUMNS**2]
     scale = scale_of(samples)
     grids = [pictures.grid(part, COLUMNS, scale=scale) for part in (samples, data.test.images[rows])]
@@ -48,11 +41,13 @@ def sections(render: Render, codes: Callable[[int, int], Tensor], data: ImageDat
     return [
         ("samples, and test images", beside(grids)),
         ("samples, each with its nearest training images", beside(near)),
-        (
-            "interpolation between two codes a row",
-            pictures.sweep(interpolations(render, codes(2 * LINES, 2)), scale=scale),
-        ),
     ]
+
+
+def interpolation(render: Render, ends: Tensor) -> Section:
+    """Rows of images from one code to another; see `interpolations`."""
+    images = interpolations(render, ends)
+    return ("interpolation between two codes a row", pictures.sweep(images, scale=scale_of(images[0])))
 
 
 def interpolations(render: Render, ends: Tensor, steps: int = STEPS) -> np.ndarray:

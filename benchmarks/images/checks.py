@@ -26,7 +26,8 @@ def check(name: str, arrays: Arrays, files: tuple[Path, ...]) -> ImageData:
         images = _images(name, split, arrays[f"{split}_images"], where)
         labels = _labels(name, split, arrays[f"{split}_labels"], where) if source.classes else None
         splits[split] = Split(images, labels)
-    return ImageData(name, splits["train"], splits["test"], splits.get("valid"), source.classes, files)
+    parts = splits["train"], splits["test"], splits.get("valid")
+    return ImageData(name, *parts, source.classes, files, source.binary)
 
 
 def _images(name: str, split: str, images: np.ndarray, where: str) -> np.ndarray:

@@ -10,6 +10,7 @@ What a data set holds, and in which files it may come, stands in `sources`; each
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from benchmarks.images.reading import Damaged
 from benchmarks.images.sources import SOURCES, Layout, Source
 from rlgen.cli import nearest
 
-NAMES = (*SOURCES, "folder")
+DYNAMIC = "mnist-dynamic"
+NAMES = (*SOURCES, DYNAMIC, "folder")
 HELD_OUT = 10
 """One picture of so many is for testing, where a folder has no train/ and test/."""
 
@@ -40,6 +42,8 @@ def load(name: str, folder: str | Path | None = None, *, size: int | None = None
     """
     if name not in NAMES:
         raise ValueError(f"unknown data {name!r}: {nearest(name, NAMES)}")
+    if name == DYNAMIC:
+        return _dynamic(load("mnist", folder, size=size))
     roots = _roots(folder, name)
     if name == "folder":
         return _load_folder(roots[0], size)
@@ -132,6 +136,14 @@ def _subset(full: ImageData) -> ImageData:
         rows = np.sort(np.concatenate([np.flatnonzero(whole.labels == k)[:n] for k, n in enumerate(counts)]))
         parts[split] = Split(whole.images[rows], whole.labels[rows])
     return ImageData("cifar10-subset", parts["train"], parts["test"], None, full.classes, full.files)
+
+
+def _dynamic(mnist: ImageData) -> ImageData:
+    """Binary digits: of testing drawn once, always the same; those of training are to be drawn each epoch."""
+    draws = np.random.default_rng(0).random(mnist.test.images.shape, np.float32)
+    images = np.where(draws < mnist.test.images / np.float32(255), np.uint8(255), np.uint8(0))
+    test = Split(images, mnist.test.labels)
+    return replace(mnist, name=DYNAMIC, test=test, binary=True, drawn_anew=True)
 
 
 def _load_folder(root: Path, size: int | None) -> ImageData:

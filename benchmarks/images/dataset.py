@@ -35,6 +35,10 @@ class ImageData:
     """Names of the K classes; none without labels."""
     files: tuple[Path, ...]
     """Where it was read from."""
+    binary: bool = False
+    """Whether pixels are 0 or 255 in the test images, and are to be in the training images."""
+    drawn_anew: bool = False
+    """Whether the training images are the probabilities, of 255, by which binary ones are to be drawn."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

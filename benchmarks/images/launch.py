@@ -70,7 +70,7 @@ def _begin(options: Options) -> tuple[None, Plan, ImageData, None]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     data = load(options.data, options.data_dir, size=options.image_size)
     plans.check_data(options.model, data)
-    preset, config = models.KINDS[options.model].preset(data)
+    preset, config = models.preset(options.model, options.preset, data)
     return None, plans.new_plan(options, data, preset, config, device), data, None
 
 

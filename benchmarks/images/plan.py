@@ -22,13 +22,25 @@ if TYPE_CHECKING:
 
 Plan = dict[str, Any]
 
-MODELS = ("dcgan", "improved_gan", "infogan")
+ADVERSARIAL = ("dcgan", "improved_gan", "infogan")
+CODED = ("vae", "vae_iaf", "conv_vae", "conv_vae_iaf", "resnet_vae", "draw")
+"""Models with a code, whose likelihood is estimated."""
+EXACT = ("pixelcnn", "pixelrnn")
+"""Models whose likelihood is exact."""
+MODELS = (*ADVERSARIAL, *CODED, *EXACT)
 DEVICES = ("cpu", "cuda", "auto")
-SAMPLES, SAVE_FREQ, FRAMES = 10_000, 5, 50
+SAMPLES, SAVE_FREQ, FRAMES, PIXEL_FRAMES = 10_000, 5, 50, 10
+"""Defaults; frames are fewer of models that draw pixel by pixel, which takes them long."""
+IMPORTANCE_SAMPLES = 128
 LABELS = {"mnist": 10, "cifar10": 400, "svhn": 100}
 """Labelled images a class in the published recipes."""
 SEMI_SUPERVISED = ("improved_gan",)
-OWN_FLAGS = {"image_shape": "the data", "epochs": "--epochs", "batch_size": "--batch-size"}
+OWN_FLAGS = {
+    "image_shape": "the data",
+    "levels": "the data",
+    "epochs": "--epochs",
+    "batch_size": "--batch-size",
+}
 """Settings that are not for --settings."""
 AT_LEAST_ONE = ("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes")
 
@@ -43,6 +55,12 @@ def check_flags(flags: Options) -> None:
         raise ValueError("pass --model and --data, or --resume RUN, or --table: see --help")
     if flags.image_size is not None and flags.data != "folder":
         raise ValueError(f"--image-size is for --data folder, {flags.data} has its own: leave it out")
+    if flags.n_samples is not None and flags.model not in CODED:
+        raise ValueError(
+            f"--n-samples is for {', '.join(CODED)}, whose likelihood is estimated from so many: leave it out"
+        )
+    if flags.preset is not None and flags.model in ADVERSARIAL:
+        raise ValueError(f"--preset is for {', '.join((*CODED, *EXACT))}: leave it out")
     if flags.model not in SEMI_SUPERVISED:
         for name in ("labels_per_class", "label_seed"):
             if getattr(flags, name) is not None:
@@ -64,6 +82,8 @@ def check_data(model: str, data: ImageData) -> None:
             f"{data.name} has no labels, and {model} learns from some: pass other --data, or put the "
             "pictures into sub-folders, one a class"
         )
+    if data.drawn_anew and model in ADVERSARIAL:
+        raise ValueError(f"{data.name} is for models with a likelihood: pass --data mnist for {model}")
 
 
 def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: str) -> Plan:
@@ -88,6 +108,7 @@ def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: 
     new = replace(config, **changed)
     semi = flags.model in SEMI_SUPERVISED
     seed = flags.seed or 0
+    frames = PIXEL_FRAMES if flags.model in EXACT else FRAMES
     return json.loads(
         json.dumps(
             {
@@ -102,11 +123,13 @@ def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: 
                 "seed": seed,
                 "device": device,
                 "preset": preset,
+                "variant": flags.preset,
                 "settings": settings,
                 "config": asdict(new),
                 "samples": flags.samples or SAMPLES,
+                "n_samples": (flags.n_samples or IMPORTANCE_SAMPLES) if flags.model in CODED else 1,
                 "save_freq": SAVE_FREQ if flags.save_freq is None else flags.save_freq,
-                "sample_freq": flags.sample_freq or max(new.epochs // FRAMES, 1),
+                "sample_freq": flags.sample_freq or max(new.epochs // frames, 1),
                 "argv": portable(sys.orig_argv),
                 "commit": origin()["commit"],
             }
@@ -132,12 +155,12 @@ def resumed_plan(plan: Plan, run: Path, flags: Options) -> Plan:
         )
     known = {**plan, **{name: plan["config"].get(name) for name in ("epochs", "batch_size")}}
     names = ("model", "data", "image_size", "labels_per_class", "label_seed", "seed", "epochs", "batch_size")
-    for name in (*names, "samples", "sample_freq", "device"):
+    for name in (*names, "preset", "samples", "n_samples", "sample_freq", "device"):
         value = getattr(flags, name)
-        if value is not None and value != known[name] and value != "auto":
+        if value is not None and value != known.get(name) and value != "auto":
             raise ValueError(
-                f"--{name.replace('_', '-')} {value} contradicts {run}, which has {known[name]}: leave it "
-                "out, or start a new run"
+                f"--{name.replace('_', '-')} {value} contradicts {run}, which has {known.get(name)}: leave it"
+                " out, or start a new run"
             )
     for name, value in json.loads(json.dumps(flags.settings or {})).items():
         if value != plan["config"].get(name):
@@ -189,10 +212,12 @@ def config_of(kind: type, plan: Plan) -> Any:
 
 
 def name_of(plan: Plan, n_classes: int) -> str:
-    """<model>-<data>[-<labels>], and what differs from the published settings."""
+    """<model>-<data>[-<labels>][-<preset>], and what differs from the published settings."""
     parts = [plan["model"], plan["data_name"]]
     if plan["labels_per_class"]:
         parts.append(str(plan["labels_per_class"] * n_classes))
+    if plan.get("variant"):
+        parts.append(plan["variant"])
     parts += [f"{name}={_word(value)}" for name, value in sorted(plan["settings"].items())]
     return "-".join(parts)
 

@@ -33,8 +33,25 @@ PAPERS = {
     "svhn_1000_error": "8.11 +- 1.3",
     "svhn_2000_error": "6.16 +- 0.58",
     "infogan_mnist_code_accuracy_best": "95",
+    "vae_mnist_dynamic_nats": "86.76",
+    "conv_vae_mnist_dynamic_nats": "81.08 +- 0.08",
+    "conv_vae_iaf_mnist_dynamic_nats": "79.17 +- 0.08",
+    "conv_vae_iaf_mnist_static_nats": "79.88",
+    "resnet_vae_cifar10_bits_per_dim": "3.56",
+    "resnet_vae_cifar10_flow=0_bits_per_dim": "3.74",
+    "pixelcnn_mnist_static_nats": "81.30",
+    "pixelcnn_cifar10_bits_per_dim": "3.14",
+    "pixelrnn_mnist_static_nats": "80.75",
+    "pixelrnn_mnist_static_DIAGONAL_BILSTM_MNIST_DEEP_nats": "79.20",
+    "pixelrnn_mnist_static_ROW_LSTM_MNIST_nats": "80.54",
+    "pixelrnn_cifar10_bits_per_dim": "3.00",
+    "draw_mnist_static_nats": "80.97",
+    "draw_mnist_static_DRAW_MNIST_64_nats": "80.97",
+    "draw_cifar10_bits_per_dim": "4.13",
 }
-"""Salimans et al. 2016, tables 1 to 3, percent, over ten draws; Chen et al. 2016, section 7.2."""
+"""Salimans et al. 2016, tables 1 to 3, percent, over ten draws; Chen et al. 2016, section 7.2. Likelihoods:
+Burda et al. 2015, table 1 (one layer, k = 1); Kingma et al. 2016, tables 1 and 4, section 6.1; van den Oord
+et al. 2016, tables 4 and 5; Gregor et al. 2015, table 2, 64 steps, a bound."""
 BEST = {"code_accuracy": max}
 """Metrics of which the best seed is printed too."""
 MORE = (
@@ -43,6 +60,8 @@ MORE = (
     "frechet_distance_gaussian",
     "least_class_share",
     "inception_score",
+    "nats_bound",
+    "bits_per_dim_bound",
 )
 """Figures of a record, besides its value, that the table has."""
 
@@ -60,6 +79,10 @@ def show(results: Path) -> None:
         records = [json.loads(path.read_text()) for path in sorted(place.glob("seed*.json"))]
         for name, value in figures(place.name, records).items():
             _tell(name, value)
+        for path in sorted(place.glob("gain_over_*.json")):
+            gain = json.loads(path.read_text())
+            name = f"{_stem(place.name)}_over_{_stem(gain['over'])}_{gain['metric']}"
+            _tell(name, f"{gain['value']:.3g} [{gain['low']:.3g}, {gain['high']:.3g}]")
         for path in sorted(place.glob("ensemble.json")):
             record = json.loads(path.read_text())
             _tell(f"{_stem(place.name)}_ensemble_error", f"{record['value']:.4g}")

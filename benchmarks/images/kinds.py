@@ -1,0 +1,36 @@
+"""What the command has to know of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.images.dataset import ImageData
+from benchmarks.images.plan import Plan
+from benchmarks.images.task import Task
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model."""
+
+    config: type
+    """Dataclass of its settings; it has image_shape, epochs, constant_epochs and batch_size."""
+    preset: Callable[[ImageData], tuple[str, Any]]
+    """Name and settings of the published recipe for a data set, or of the nearest."""
+    build: Callable[[Any, ImageData, Plan], Task]
+    """Settings, data and plan -> what is trained, on the plan's device."""
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that --preset may ask for, by name."""
+
+
+def trained_by(
+    model: Callable[..., Any], task: Callable[..., Task]
+) -> Callable[[Any, ImageData, Plan], Task]:
+    """`Kind.build` for a model of a config and a seed, and a task of a model, data and plan."""
+
+    def build(config: Any, data: ImageData, plan: Plan) -> Task:
+        return task(model(config, seed=plan["seed"]).to(plan["device"]), data, plan)
+
+    return build
