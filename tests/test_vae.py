@@ -39,7 +39,7 @@ def test_steps_of_the_flow_alternate_and_see_the_context():
 
 
 def test_a_posterior_learns_the_code_that_an_image_is_made_of():
-    """Bars in one of 4 places. Without a code the likelihood is at most 16 (log 1/4 / 4 + 3 log 3/4 / 4) = -9."""
+    """Bars in one of 4 places; without a code 16 (log 1/4 + 3 log 3/4) / 4 = -9 nats is the most."""
     config = VAEConfig(image_shape=(1, 4, 4), hidden=(32,), latent_size=2, flow=1, flow_hidden=(16,))
     model, data = VAE(config), torch.eye(4, dtype=torch.uint8).view(4, 1, 4, 1).repeat(16, 1, 1, 4)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)

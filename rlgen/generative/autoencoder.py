@@ -86,7 +86,11 @@ class Autoencoder(LikelihoodModel):
 
     @torch.no_grad()
     def log_likelihood(self, x: Tensor, generator: torch.Generator, n_samples: int = 1) -> Tensor:
-        """log p(x) (B,) in nats by importance sampling; in pieces, so that memory is bounded."""
+        """log p(x) (B,) in nats by importance sampling; in pieces, so that memory is bounded.
+
+        Raises:
+            ValueError: No samples.
+        """
         if n_samples < 1:
             raise ValueError(
                 f"n_samples is {n_samples}: draw 1 code an image at least, 128 for a good estimate"
