@@ -1,0 +1,145 @@
+"""What a trained model of binary digits is good for, in figures and pictures.
+
+    python -m benchmarks.image_uses RUN [--images 1000] [--draws 16] [--steps 200] [--data-dir DIR]
+
+RUN is a finished run of `python -m benchmarks.images` on mnist-static or mnist-dynamic. Test images are the
+first so many of a shuffle of dynamic MNIST's, binary as the model's, whose digits are known. Pictures go to
+RUN/uses.png, figures to results/image_uses/<model>-<data>/<use>.json. Bars:
+
+- denoising_gain at least 20: percent of the squared error that the better of median and Gaussian filters, of
+  the best of several widths, leaves at noise of standard deviation 0.5
+- inpainting_given_pixels_kept 100, inpainting_accuracy above inpainting_accuracy_half
+- super_resolution_accuracy above that of bicubic, and super_resolution_psnr above that of bicubic
+- pretraining_gain at least 10: points of accuracy, codes against pixels, logistic regression on 100 labels
+
+Models with a code do all of it; PixelCNN and PixelRNN inpaint.
+
+Hardware of the committed records: 2 vCPU of an AMD EPYC.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+
+from benchmarks.images import models, pictures
+from benchmarks.images.data import DYNAMIC, load
+from benchmarks.images.likelihood import LikelihoodTask
+from benchmarks.images.loop import load as load_state
+from benchmarks.images.plan import Plan, name_of
+from benchmarks.images.trained import FOLDER, trained
+from benchmarks.images.uses import USES, Digits, Use
+from benchmarks.records import RESULTS, write_number
+from rlgen import cli, folder
+from rlgen.generative.autoencoder import Autoencoder
+from rlgen.generative.likelihood import LikelihoodModel
+
+UNITS = {
+    "denoising_gain": "% of the filters' squared error",
+    "inpainting_accuracy": "% of test images",
+    "super_resolution_accuracy": "% of test images",
+    "pretraining_gain": "points",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Try what a trained model of binary digits is good for."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a finished run."""
+    images: int = 1000
+    """Test images."""
+    draws: int = 16
+    """Samples of an image where a mean is taken."""
+    steps: int = 200
+    """Of a chain of the posterior search."""
+    data_dir: Path | None = None
+    """Folder of the data sets' files; RLGEN_DATA unless given."""
+    classifiers: Path = FOLDER
+    """Folder of the classifier of digits, which is trained if it is not there."""
+    results: Path = field(default_factory=lambda: RESULTS)
+    """Folder of the records."""
+
+
+def main(config: Config) -> dict[str, float | str]:
+    """Print and record the figures; returns them.
+
+    Raises:
+        ValueError: A run that is not finished, or not of binary digits.
+    """
+    torch.set_num_threads(1)
+    model, plan = trained_model(config.run, config.data_dir)
+    digits = try_on(model, config)
+    names = USES if isinstance(model, Autoencoder) else ("inpainting",)
+    sections, figures = [], {}
+    for name in names:
+        use = USES[name](digits)
+        sections.append(use.section)
+        figures |= use.figures
+        for figure, value in use.figures.items():
+            print(f"{figure}: {value:.4g}" if isinstance(value, float) else f"{figure}: {value}", flush=True)
+        record(name, use, plan, config)
+    pictures.save_png(config.run / "uses.png", pictures.page(sections))
+    print(f"page: {config.run / 'uses.png'}")
+    return figures
+
+
+def trained_model(run: Path, data_dir: Path | None) -> tuple[LikelihoodModel, Plan]:
+    """What a finished run of binary digits ended with, on the CPU, and the run's plan.
+
+    Raises:
+        ValueError: The run is none.
+    """
+    plan = folder.read_config(run)
+    if plan["config"].get("levels") != 2 or plan["config"]["image_shape"] != [1, 28, 28]:
+        raise ValueError(
+            f"{run} is not of binary digits: pass one of a model with a likelihood, --data mnist-static or "
+            "mnist-dynamic"
+        )
+    if not (run / "final" / "state.pt").exists():
+        raise ValueError(f"{run} is not finished: python -m benchmarks.images --resume {run}")
+    task = models.build({**plan, "device": "cpu"}, load(plan["data"], data_dir or plan["data_dir"]))
+    assert isinstance(task, LikelihoodTask)
+    task.restore(load_state(run / "final"))
+    return task.tested, plan
+
+
+def try_on(model: LikelihoodModel, config: Config) -> Digits:
+    """The test images, and the classifier that judges."""
+    data = load(DYNAMIC, config.data_dir)
+    assert data.test.labels is not None
+    rows = np.random.default_rng(0).permutation(len(data.test))[: config.images]
+    x = torch.from_numpy(data.test.images[rows]).permute(0, 3, 1, 2)
+    judge = trained(load("mnist", config.data_dir), folder=config.classifiers)
+    return Digits(
+        model=model,
+        x=model.config.from_bytes(x),
+        labels=data.test.labels[rows],
+        judge=judge,
+        train=data.train,
+        generator=torch.Generator().manual_seed(0),
+        draws=config.draws,
+        steps=config.steps,
+    )
+
+
+def record(name: str, use: Use, plan: Plan, config: Config) -> None:
+    """Write the figures of a use as a json, if it has any."""
+    if not use.figures:
+        return
+    (metric, value), *others = use.figures.items()
+    assert isinstance(value, float)
+    more = {"data": plan["data_name"], "images": config.images, "draws": config.draws, "steps": config.steps}
+    path = config.results / "image_uses" / name_of(plan, 0) / f"{name}.json"
+    write_number(path, metric, value, UNITS[metric], **dict(others), **more, seed=plan["seed"])
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, Config))

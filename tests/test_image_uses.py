@@ -1,0 +1,117 @@
+"""python -m benchmarks.image_uses: its baselines against scipy, and each use of a small model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from benchmarks.image_uses import Config, main, trained_model
+from benchmarks.images import filters, likelihood_album
+from benchmarks.images.few_labels import few_label_accuracy
+from benchmarks.images.uses import psnr
+from rlgen import cli
+from tests import image_files as make
+from tests.test_images_command import run
+from tests.test_images_likelihood import flags
+
+NOISE = torch.rand(3, 1, 9, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("std", [0.5, 1.0, 1.5])
+def test_the_gaussian_filter_is_scipys(std):
+    oracle = [scipy.ndimage.gaussian_filter(y[0].numpy(), std, mode="nearest") for y in NOISE]
+    np.testing.assert_allclose(filters.gaussian_filter(NOISE, std)[:, 0], oracle, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_the_median_filter_is_scipys(size):
+    oracle = [scipy.ndimage.median_filter(y[0].numpy(), size, mode="nearest") for y in NOISE]
+    np.testing.assert_array_equal(filters.median_filter(NOISE, size)[:, 0], oracle)
+
+
+def test_the_best_filter_is_that_nearest_to_the_truth():
+    name, found = filters.best_filter(NOISE, filters.median_filter(NOISE, 5))
+    assert name == "median of 5 x 5" and torch.equal(found, filters.median_filter(NOISE, 5))
+
+
+def test_enlargements_keep_flat_images_and_their_range():
+    flat, step = torch.full((1, 1, 4, 4), 0.3), torch.eye(4)[None, None]
+    torch.testing.assert_close(filters.bicubic(flat), torch.full((1, 1, 8, 8), 0.3))
+    assert filters.bicubic(step).min() == 0 and filters.bicubic(step).max() == 1
+
+
+def test_few_labels_go_further_with_features_that_tell_classes_apart():
+    g = torch.Generator().manual_seed(0)
+    labels, test_labels = torch.arange(30) % 3, torch.arange(300) % 3
+
+    def features(y: torch.Tensor, noise: float) -> torch.Tensor:
+        return torch.eye(3)[y] + noise * torch.randn(len(y), 3, generator=g)
+
+    good, bad = (
+        few_label_accuracy(features(labels, noise), labels, features(test_labels, noise), test_labels)
+        for noise in (0.1, 2.0)
+    )
+    assert good == 100 and 30 < bad < 70
+
+
+def test_the_ratio_of_a_known_error():
+    x = torch.zeros(2, 1, 4, 4)
+    assert psnr(x + 0.1, x) == pytest.approx(20)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    make.shrink(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RLGEN_DATA", str(tmp_path))
+    monkeypatch.setattr(likelihood_album, "PIXEL_GRID", 1)
+    monkeypatch.setattr("benchmarks.images.uses.LABELS_PER_CLASS", 2)
+    monkeypatch.setattr("benchmarks.images.uses.DRAWS_OF_LABELS", 1)
+    for name, stem in (("mnist", "mnist"), ("mnist-static", "binarized_mnist")):
+        (tmp_path / f"{stem}.npz").write_bytes(make.npz(make.tables(name)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("model", ["vae", "draw", "pixelcnn"])
+def test_uses_of_a_run_end_in_records_and_a_page(folder, model, capsys):
+    place = run(*flags(model))
+    capsys.readouterr()
+    found = main(Config(place, images=12, draws=2, steps=3, results=folder / "results"))
+    told = capsys.readouterr().out
+    uses = {path.stem for path in (folder / "results" / "image_uses").glob("*/*.json")}
+    every = {"denoising", "inpainting", "super_resolution", "pretraining"}
+    assert uses == ({"inpainting"} if model == "pixelcnn" else every)
+    assert found["inpainting_given_pixels_kept"] == 100
+    (path,) = (folder / "results" / "image_uses").glob("*/inpainting.json")
+    record = json.loads(path.read_text())
+    assert record["metric"] == "inpainting_accuracy" and record["images"] == 12
+    assert f"inpainting_accuracy: {record['value']:.4g}\n" in told
+    assert iio.imread(place / "uses.png").shape[1] > 300
+    if model != "pixelcnn":
+        error, other = found["denoising_squared_error"], found["denoising_squared_error_filter"]
+        assert isinstance(error, float) and isinstance(other, float)
+        assert found["denoising_gain"] == pytest.approx(100 * (1 - error / other))
+
+
+def test_the_model_is_the_averaged_one(folder):
+    place = run(*flags("vae", "mnist-static", "average_decay:0.9"))
+    state = torch.load(place / "final" / "state.pt", weights_only=True)
+    model, _ = trained_model(place, None)
+    assert all(torch.equal(value, state["average"][f"module.{k}"]) for k, value in model.state_dict().items())
+    assert any(not torch.equal(value, state["model"][k]) for k, value in model.state_dict().items())
+
+
+def test_runs_of_other_images_and_unfinished_ones_are_refused(folder, capsys):
+    for argv, message in (
+        (flags("vae", "mnist"), "is not of binary digits"),
+        (flags("vae", "mnist-static", "--stop-after", "1e-9"), "is not finished"),
+    ):
+        place = run(*argv)
+        assert cli.run(main, Config, [str(place)]) == 2
+        assert message in capsys.readouterr().err
