@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import math
 import re
 import subprocess
 import sys
@@ -140,6 +141,15 @@ def test_the_imitation_example_runs(tmp_path, monkeypatch):
     rows = names["demos"].transitions()
     again = load_reward(tmp_path / "reward.pt").reward(Transitions(*rows))
     assert torch.equal(again, names["reward"].reward(Transitions(*rows)))
+
+
+def test_the_example_of_an_image_model_runs():
+    (code,) = [code for code in readme_code() if "PixelCNN(" in code]
+    names: dict = {}
+    exec(code, names)
+    images = names["images"]
+    assert images.shape == (4, 1, 28, 28) and images.max() <= 1
+    assert names["nats"].mean().item() == pytest.approx(28 * 28 * math.log(2), rel=0.02)  # coins
 
 
 def test_the_example_of_a_learned_reward_works():
