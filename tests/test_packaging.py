@@ -1,8 +1,8 @@
 """The package as it is installed: light to import, each fact in one place, every dependency pinned."""
 
 import configparser
-import os
 import math
+import os
 import re
 import subprocess
 import sys
