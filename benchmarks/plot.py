@@ -28,8 +28,9 @@ from matplotlib.ticker import EngFormatter
 from benchmarks.records import RESULTS, Curve, read_curves
 from benchmarks.stats import bootstrap, bootstrap_curve
 
-# Okabe and Ito's palette, told apart with any colour vision; black is kept for the method without a bonus.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's palette and two of Tol's, told apart with any colour vision; black is kept for the method
+# without a bonus.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)))
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
