@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.image_uses import Config, main, trained_model
 from benchmarks.images import filters, likelihood_album
-from benchmarks.images.few_labels import few_label_accuracy
+from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
 from benchmarks.images.uses import psnr
 from rlgen import cli
 from tests import image_files as make
@@ -46,7 +46,8 @@ def test_enlargements_keep_flat_images_and_their_range():
     assert filters.bicubic(step).min() == 0 and filters.bicubic(step).max() == 1
 
 
-def test_few_labels_go_further_with_features_that_tell_classes_apart():
+@pytest.mark.parametrize("accuracy", [logistic_accuracy, nearest_accuracy])
+def test_few_labels_go_further_with_features_that_tell_classes_apart(accuracy):
     g = torch.Generator().manual_seed(0)
     labels, test_labels = torch.arange(30) % 3, torch.arange(300) % 3
 
@@ -54,7 +55,7 @@ def test_few_labels_go_further_with_features_that_tell_classes_apart():
         return torch.eye(3)[y] + noise * torch.randn(len(y), 3, generator=g)
 
     good, bad = (
-        few_label_accuracy(features(labels, noise), labels, features(test_labels, noise), test_labels)
+        accuracy(features(labels, noise), labels, features(test_labels, noise), test_labels)
         for noise in (0.1, 2.0)
     )
     assert good == 100 and 30 < bad < 70

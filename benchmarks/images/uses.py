@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.images import album, filters, pictures
 from benchmarks.images.data import labelled
 from benchmarks.images.dataset import Split
-from benchmarks.images.few_labels import few_label_accuracy
+from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
 from benchmarks.images.pixels import to_images
 from benchmarks.images.trained import Trained
 from rlgen.generative.autoencoder import Autoencoder
@@ -146,26 +146,33 @@ def psnr(found: Tensor, x: Tensor) -> float:
 
 
 def pretrain(digits: Digits) -> Use:
-    """Codes as features of few labelled images, against pixels; a mean over draws of the images."""
-    labels = digits.train.labels
-    assert labels is not None and isinstance(digits.model, Autoencoder)
-    test_labels, scores = torch.from_numpy(digits.labels), {"codes": [], "pixels": []}
+    """The encoder's features of few labelled images, against pixels; means over draws of the images."""
+    train, labels, model = digits.train, digits.train.labels, digits.model
+    assert labels is not None and isinstance(model, Autoencoder)
+    test_labels, table = torch.from_numpy(digits.labels), []
     for seed in range(DRAWS_OF_LABELS):
         chosen = labelled(labels, LABELS_PER_CLASS, seed)
-        chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]
-        images = torch.from_numpy(digits.train.images[chosen]).permute(0, 3, 1, 2)
-        x = binarize(images, digits.generator)
-        for name, features in (("codes", digits.model.encode), ("pixels", lambda z: z.flatten(1).float())):
-            with torch.no_grad():
-                parts = features(x), torch.from_numpy(labels[chosen]), features(digits.x), test_labels
-            scores[name].append(few_label_accuracy(*parts))
-    codes, pixels = (float(np.mean(scores[name])) for name in ("codes", "pixels"))
+        chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]  # classes mixed, for folds
+        x = binarize(torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2), digits.generator)
+        with torch.no_grad():
+            features = [(model.represent(part), part.flatten(1).float()) for part in (x, digits.x)]
+        y = torch.from_numpy(labels[chosen])
+        table.append(
+            [
+                [accuracy(few, y, many, test_labels) for few, many in zip(*features, strict=True)]
+                for accuracy in (nearest_accuracy, logistic_accuracy)
+            ]
+        )
+    (ours, pixels), (ours_logistic, pixels_logistic) = np.mean(table, 0).tolist()
     figures = {
-        "pretraining_gain": codes - pixels,
-        "pretraining_accuracy": codes,
+        "pretraining_gain": ours - pixels,
+        "pretraining_accuracy": ours,
         "pretraining_accuracy_pixels": pixels,
+        "pretraining_gain_logistic": ours_logistic - pixels_logistic,
+        "pretraining_accuracy_logistic": ours_logistic,
+        "pretraining_accuracy_logistic_pixels": pixels_logistic,
     }
-    return Use(figures, rows("images of one draw of labels", x.float()[:SHOWN]))
+    return Use(figures, rows("images of one draw of labels", x.float()))
 
 
 def interpolate(digits: Digits) -> Use:

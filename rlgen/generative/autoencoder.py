@@ -70,6 +70,10 @@ class Autoencoder(LikelihoodModel):
         """Codes (B, Z) of images x (B, C, H, W), levels: a draw of the posterior, or its middle."""
         raise NotImplementedError
 
+    def represent(self, x: Tensor) -> Tensor:
+        """Features (B, F) of images x (B, C, H, W), levels, for other tasks: codes, or their source."""
+        return self.encode(x)
+
     def outputs(self, z: Tensor) -> Tensor:
         """Codes (B, Z) -> what the observation's distribution depends on (B, C, H, W)."""
         raise NotImplementedError

@@ -131,6 +131,10 @@ class VAE(Autoencoder):
             noise = gaussian(len(x), self.code_size, generator=generator, device=x.device)
         return self._infer(self.features(self.check(x)), noise, False)[0]
 
+    def represent(self, x: Tensor) -> Tensor:
+        """The encoder's last hidden units (B, hidden[-1])."""
+        return self.encoder(self.centred(self.check(x)))
+
     def outputs(self, z: Tensor) -> Tensor:
         """Codes (B, Z) -> logits or means of the pixels (B, C, H, W)."""
         return self.decoder(z)
