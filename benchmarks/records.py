@@ -29,6 +29,16 @@ import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("step", "episode_return", "wall_time_s")
+PLACES = {
+    "--data-dir": "DIR",
+    "--demos": "DEMOS",
+    "--results": "DIR",
+    "--scratch": "DIR",
+    "--log-folder": "LOG_FOLDER",
+    "-f": "LOG_FOLDER",
+    "--imitation-python": "PYTHON",
+}
+"""Flags that name a place, and what a record has instead of it."""
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 
 
@@ -177,7 +187,20 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _command(argv: Sequence[str]) -> str:
     """The command line with a bare `python`, without the folders of this machine."""
-    return shlex.join(["python", *argv[1:]])
+    return shlex.join(["python", *portable(argv)[1:]])
+
+
+def portable(argv: Sequence[str]) -> list[str]:
+    """A command line in which a word stands for each folder and interpreter of this machine."""
+    found = list(argv)
+    for k, word in enumerate(found[1:], 1):
+        flag, equals, _ = word.partition("=")
+        before = found[k - 1].replace("_", "-")
+        if before in PLACES:
+            found[k] = PLACES[before]
+        elif equals and flag.replace("_", "-") in PLACES:
+            found[k] = f"{flag}={PLACES[flag.replace('_', '-')]}"
+    return found
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import plot
-from benchmarks.records import Curve, origin, read_curves, read_number, write_number
+from benchmarks.records import Curve, origin, portable, read_curves, read_number, write_number
 from benchmarks.workers import run_all
 
 
@@ -159,3 +159,9 @@ def told_command() -> str:
 def test_a_worker_names_the_command_that_started_it(capsys):
     run_all(told_command, [()], workers=1)
     assert capsys.readouterr().out.strip() == origin()["command"]
+
+
+def test_folders_of_this_machine_stay_out_of_the_recorded_command():
+    argv = ["python", "-m", "x", "--data-dir", "/home/me", "-f", "/tmp/l", "--results=/r", "--seed", "1"]
+    told = "python -m x --data-dir DIR -f LOG_FOLDER --results=DIR --seed 1"
+    assert " ".join(portable(argv)) == told

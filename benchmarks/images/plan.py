@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.images.dataset import ImageData
-from benchmarks.records import origin
+from benchmarks.records import origin, portable
 from rlgen.cli import nearest
 
 if TYPE_CHECKING:
@@ -235,16 +235,3 @@ def digest(data: ImageData) -> str:
             if array is not None:
                 found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
-
-
-def portable(argv: Sequence[str]) -> list[str]:
-    """A command line without the folders of this machine."""
-    found = list(argv)
-    places = {"--data-dir": "DIR", "--data_dir": "DIR", "--results": "DIR", "-f": "LOG_FOLDER"}
-    places["--log-folder"] = places["--log_folder"] = "LOG_FOLDER"
-    for k, word in enumerate(found[1:], 1):
-        if found[k - 1] in places:
-            found[k] = places[found[k - 1]]
-        elif "=" in word and word.partition("=")[0] in places:
-            found[k] = f"{word.partition('=')[0]}={places[word.partition('=')[0]]}"
-    return found
