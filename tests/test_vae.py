@@ -56,3 +56,14 @@ def test_a_posterior_learns_the_code_that_an_image_is_made_of():
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match="network is 'transformer': choose one of dense, conv"):
         VAE(replace(VAE_MNIST, network="transformer"))  # type: ignore
+
+
+@pytest.mark.parametrize("network", ["dense", "conv"])
+def test_features_for_other_tasks_are_what_the_code_is_read_from(network):
+    model = VAE(
+        VAEConfig(image_shape=(1, 8, 8), network=network, hidden=(5,), channels=(3, 4), latent_size=2)
+    )
+    x = torch.randint(0, 2, (6, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    features = model.represent(x)
+    assert features.shape == (6, 5 if network == "dense" else 4 * 2 * 2)
+    assert model.represent(x[:2]).allclose(features[:2]) and not features[0].equal(features[1])

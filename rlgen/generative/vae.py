@@ -132,8 +132,11 @@ class VAE(Autoencoder):
         return self._infer(self.features(self.check(x)), noise, False)[0]
 
     def represent(self, x: Tensor) -> Tensor:
-        """The encoder's last hidden units (B, hidden[-1])."""
-        return self.encoder(self.centred(self.check(x)))
+        """The convolutions' last maps, flattened, or the last hidden units of linear layers."""
+        x = self.centred(self.check(x))
+        if isinstance(self.encoder, ResidualEncoder):
+            return self.encoder.blocks(x).flatten(1)
+        return self.encoder(x)
 
     def outputs(self, z: Tensor) -> Tensor:
         """Codes (B, Z) -> logits or means of the pixels (B, C, H, W)."""
