@@ -15,8 +15,8 @@ RUN/uses.png, figures to results/image_uses/<model>-<data>/<use>.json. Bars:
 
 Models with a code do all of it, conv_vae best; PixelCNN and PixelRNN inpaint. First trials had, with a vae of
 20 epochs, a denoising_gain of 66, inpainting 78 % (half 43.6 %), super-resolution 98.9 % (bicubic 97.8 %) and
-19.17 dB (16.31), but a pretraining_gain of 5; a conv_vae of ten epochs had one of 10.8, by logistic regression
-of 9. The search takes 3 minutes of a core for a vae.
+19.17 dB (16.31), but a pretraining_gain of 5; a conv_vae of ten epochs had one of 10.8, by logistic
+regression of 9. The search takes 3 minutes of a core for a vae.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.
 """
