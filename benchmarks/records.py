@@ -31,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("step", "episode_return", "wall_time_s")
 PLACES = {
     "--data-dir": "DIR",
+    "--classifiers": "DIR",
     "--demos": "DEMOS",
     "--results": "DIR",
     "--scratch": "DIR",
