@@ -16,7 +16,7 @@ def test_a_run_records_each_step_in_one_cell(tmp_path, capsys):
     line = train(job, tmp_path / "results", tmp_path / "scratch")
     curve = job.curve(tmp_path / "results")
     visited = pd.read_csv(cells_path(curve))
-    assert visited["visits"].sum() == STEPS
+    assert visited["visits"].to_numpy().sum() == STEPS
     assert line == f"SparseAnt-v0 sac-expected seed 100: {len(visited)} cells"
     assert not list((tmp_path / "scratch").rglob("positions.bin"))
     config = coverage.Config(
