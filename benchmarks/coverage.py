@@ -14,6 +14,7 @@ Records: results/coverage/<Env-v0>/sac-<bonus>/seed<k>.csv, one row a training e
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from itertools import product
@@ -24,7 +25,8 @@ import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.records import Curve, read_curves, write_atomically
-from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from rlgen import cli
 
 BENCHMARK = "coverage"
 CELL = 0.5  # m
@@ -192,4 +194,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    command(main, Config)
+    sys.exit(cli.run(main, Config))

@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor
 
 from benchmarks.images.plain_pixelrnn import plain_outputs
 from benchmarks.records import RESULTS, write_number
 from benchmarks.sides import take_turns
+from rlgen import cli
 from rlgen.generative.likelihood import descend, make_optimizer
 from rlgen.generative.pixel_network import StackedNetwork
 from rlgen.generative.pixelrnn import DIAGONAL_BILSTM_MNIST, PixelRNN
@@ -123,7 +123,4 @@ def main(config: Config) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

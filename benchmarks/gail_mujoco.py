@@ -28,6 +28,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.records import Curve, write_number
-from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from rlgen import cli
 
 BENCHMARK = "gail_mujoco"
 FINAL_SEED = 30_000
@@ -120,8 +122,7 @@ def jobs(part: str) -> Iterator[Job]:
     Raises:
         ValueError: there is no such part.
     """
-    if part not in PARTS:
-        raise ValueError(f"unknown part {part!r}: choose {', '.join(PARTS)}")
+    cli.check_known("part", part, PARTS)
     for env, task in TASKS.items():
         for n in task.trajectories:
             seeds = range(100, 100 + task.seeds)
@@ -280,4 +281,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    command(main, Config)
+    sys.exit(cli.run(main, Config))

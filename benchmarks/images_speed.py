@@ -22,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from torch import nn
 
 from benchmarks.images import plain
 from benchmarks.images.plain_improved_gan import PlainImprovedGAN
 from benchmarks.records import RESULTS, write_number
 from benchmarks.sides import take_turns
+from rlgen import cli
 from rlgen.generative.adversarial import AdversarialModel, Batch, descend, make_optimizers
 from rlgen.generative.dcgan import DCGAN, DCGAN_28
 from rlgen.generative.improved_gan import IMPROVED_GAN_CIFAR10, IMPROVED_GAN_MNIST, ImprovedGAN
@@ -139,14 +139,10 @@ def main(config: Config) -> dict[str, float]:
     if config.rounds < 5:
         raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
     for name in config.models:
-        if name not in CASES:
-            raise ValueError(f"unknown model {name!r}: choose of {', '.join(CASES)}")
+        cli.check_known("model", name, list(CASES))
     torch.set_num_threads(1)
     return {name: measure(name, config) for name in config.models}
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

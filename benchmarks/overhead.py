@@ -39,13 +39,12 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch
-import tyro
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
 from benchmarks.sides import Metered, Peer, Side, take_turns
-from rlgen import demonstrations
+from rlgen import cli, demonstrations
 from rlgen.presets import BonusPreset, imitation_preset_for, preset_for
 from rlgen.recorder import action_size
 from rlgen.rewards import GAIL, Transitions
@@ -193,8 +192,7 @@ def main(config: Config) -> dict[str, float]:
     known, measure = (VIME_CASES, measure_vime) if config.reward == "vime" else (GAIL_CASES, measure_gail)
     cases = config.cases or tuple(known)
     for name in cases:
-        if name not in known:
-            raise ValueError(f"unknown case {name!r}: choose of {', '.join(known)}")
+        cli.check_known("case", name, list(known))
     torch.set_num_threads(1)
     found: dict[str, float] = {}
     for name in cases:
@@ -207,7 +205,4 @@ def main(config: Config) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

@@ -27,6 +27,7 @@ from matplotlib.ticker import EngFormatter
 
 from benchmarks.records import RESULTS, Curve, read_curves
 from benchmarks.stats import bootstrap, bootstrap_curve
+from rlgen import cli
 
 # Okabe and Ito's palette and two of Tol's, told apart with any colour vision; black is kept for the method
 # without a bonus.
@@ -178,7 +179,4 @@ def _span(counts: list[int]) -> str:
 
 if __name__ == "__main__":
     mpl.use("Agg")
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

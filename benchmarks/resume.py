@@ -32,10 +32,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import tyro
 
 from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
+from rlgen import cli
 from rlgen.folder import checkpoint_folders, latest_checkpoint, step_of
 
 ROOT = Path(__file__).parents[1]
@@ -210,7 +210,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

@@ -28,11 +28,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 
 from benchmarks.images.data import load
 from benchmarks.records import RESULTS, write_number
+from rlgen import cli
 from rlgen.generative.likelihood import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixel_sampling import draw_uniforms, sample_cached, sample_jacobi, sample_naive
@@ -180,8 +180,7 @@ def main(config: Config) -> dict[str, float]:
     if config.rounds < 1:
         raise ValueError(f"rounds is {config.rounds}: draw one batch at least")
     for name in config.models:
-        if name not in MODELS:
-            raise ValueError(f"unknown model {name!r}: choose of {', '.join(MODELS)}")
+        cli.check_known("model", name, list(MODELS))
     torch.set_num_threads(1)
     figures: dict[str, float] = {}
     for name in config.models:
@@ -190,7 +189,4 @@ def main(config: Config) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(cli.run(main, Config))

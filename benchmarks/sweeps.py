@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-import tyro
 
 from benchmarks.records import RESULTS, Curve
 from benchmarks.workers import run_all
@@ -39,7 +36,6 @@ class Sweep:
 
 
 J = TypeVar("J", bound=Job)
-S = TypeVar("S", bound=Sweep)
 
 
 def train_missing(jobs: Iterable[J], train: Callable[..., str], sweep: Sweep, *more: object) -> None:
@@ -55,11 +51,3 @@ def draw_curves(benchmark: str, sweep: Sweep) -> None:
     from benchmarks import plot
 
     plot.main(plot.Config(benchmark, results=sweep.results))
-
-
-def command(main: Callable[[S], None], config: type[S]) -> None:
-    """The command line of a benchmark; a mistake of the user's is one line and status 1."""
-    try:
-        main(tyro.cli(config))
-    except ValueError as error:
-        sys.exit(f"error: {error}")

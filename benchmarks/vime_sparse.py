@@ -26,6 +26,7 @@ run of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -36,9 +37,11 @@ import numpy as np
 
 from benchmarks.records import Curve, read_curves
 from benchmarks.stats import bootstrap, probability_of_improvement
-from benchmarks.sweeps import Sweep, command, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from rlgen import cli
 
 BENCHMARK = "vime_sparse"
+PARTS = ("tasks", "noisy", "trpo", "paper")
 BONUSES = ("none", "expected", "realised", "rnd", "prediction-error", "random")
 SEEDS = tuple(range(100, 110))
 STEPS = {
@@ -78,7 +81,7 @@ class Job:
 class Config(Sweep):
     """Train what is not recorded yet, and print the table."""
 
-    parts: tuple[str, ...] = ("tasks", "noisy", "trpo", "paper")
+    parts: tuple[str, ...] = PARTS
     """Which of tasks, noisy, trpo and paper."""
     bonuses: tuple[str, ...] = BONUSES
     """Only these bonuses."""
@@ -96,6 +99,7 @@ def jobs(part: str) -> Iterator[Job]:
     Raises:
         ValueError: there is no such part.
     """
+    cli.check_known("part", part, PARTS)
     if part == "tasks":
         for bonuses in (("expected", "none"), ("prediction-error", "rnd"), ("realised", "random")):
             for seed, env, bonus in product(SEEDS, TASKS, bonuses):
@@ -108,11 +112,9 @@ def jobs(part: str) -> Iterator[Job]:
     elif part == "trpo":
         for seed, env, bonus in product(SEEDS[:5], TASKS, ("expected", "none")):
             yield Job(env, "trpo", bonus, seed)
-    elif part == "paper":
+    else:
         for seed, bonus in product(SEEDS[:5], ("expected", "none")):
             yield Job(PAPER[0], "ppo", bonus, seed)
-    else:
-        raise ValueError(f"unknown part {part!r}: choose tasks, noisy, trpo or paper")
 
 
 def train(job: Job, results: Path, scratch: Path) -> str:
@@ -209,4 +211,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    command(main, Config)
+    sys.exit(cli.run(main, Config))

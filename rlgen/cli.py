@@ -57,8 +57,7 @@ def choice(options: Sequence[str], default: str) -> PrimitiveConstructorSpec:
     """One of a few names."""
 
     def read(text: str) -> str:
-        if text not in options:
-            raise ValueError(f"unknown name {text!r}: {nearest(text, options)}")
+        check_known("name", text, options)
         return text
 
     return one(read, "|".join(options), default)
@@ -112,6 +111,16 @@ def nearest(text: str, known: Sequence[str]) -> str:
     close = get_close_matches(text, known, n=1, cutoff=0.5)
     listed = ", ".join(known)
     return f"did you mean {close[0]!r}? All: {listed}" if close else f"choose one of {listed}"
+
+
+def check_known(kind: str, text: str, known: Sequence[str]) -> None:
+    """A name must be one of those known.
+
+    Raises:
+        ValueError: It is not; "unknown <kind> ..." and which it may have meant.
+    """
+    if text not in known:
+        raise ValueError(f"unknown {kind} {text!r}: {nearest(text, known)}")
 
 
 def parse(config: type[C], argv: Sequence[str]) -> C:

@@ -105,8 +105,7 @@ def make_bonus(
     """
     from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
 
-    if name not in BONUSES:
-        raise ValueError(f"unknown bonus {name!r}: {cli.nearest(name, BONUSES)}")
+    cli.check_known("bonus", name, BONUSES)
     if name == "none":
         return None
     if name in ("rnd", "prediction-error"):

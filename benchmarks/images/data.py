@@ -20,7 +20,7 @@ from benchmarks.images.checks import check
 from benchmarks.images.dataset import ImageData, Split
 from benchmarks.images.reading import Damaged
 from benchmarks.images.sources import SOURCES, Layout, Source
-from rlgen.cli import nearest
+from rlgen.cli import check_known
 
 DYNAMIC = "mnist-dynamic"
 NAMES = (*SOURCES, DYNAMIC, "folder")
@@ -40,8 +40,7 @@ def load(name: str, folder: str | Path | None = None, *, size: int | None = None
         ValueError: An unknown name, or files that are missing, damaged or not of this data set. The message
             names every file that was looked for and where it can be had.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown data {name!r}: {nearest(name, NAMES)}")
+    check_known("data", name, NAMES)
     if name == DYNAMIC:
         return _dynamic(load("mnist", folder, size=size))
     roots = _roots(folder, name)

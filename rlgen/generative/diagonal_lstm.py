@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlgen.generative.line_lstm import advance, line_lstm
+from rlgen.generative.line_lstm import advance, line_lstm, to_maps
 from rlgen.generative.masked_convolution import ConvolutionWalk, MaskedConv2d, causal_mask
 from rlgen.generative.masks import channel_mask
 from rlgen.generative.pixel_network import PixelLayer, Walk
@@ -59,8 +59,7 @@ class DiagonalLSTM(PixelLayer):
         states = line_lstm(skewed, self.input * self.mask, self.bias, self.state, lines, SHIFTS)
         left, right = (reorder(h, *order[::-1]) for h, order in zip(states, orders, strict=True))
         h = left + F.pad(right[:-width], (0, 0, 0, 0, width, 0))  # (N, B, h)
-        h = h.view(height, width, n, -1).permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
-        return x + self.up(h)
+        return x + self.up(to_maps(h, height, width))
 
     def walk(self, n: int, height: int, width: int) -> Walk:
         """See the base class."""

@@ -63,6 +63,12 @@ def advance(gates: Tensor, c: Tensor, c_out: Tensor, h_out: Tensor, tanh_out: Te
     torch.mul(o, torch.tanh(c_out, out=tanh_out), out=h_out)
 
 
+def to_maps(states: Tensor, height: int, width: int) -> Tensor:
+    """States (H W, B, h), rows one after the other -> (B, h, H, W)."""
+    maps = states.view(height, width, *states.shape[1:]).permute(2, 3, 0, 1)
+    return maps.contiguous(memory_format=torch.channels_last)
+
+
 class _LineLSTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, input_weight, bias, state_weight, lines, shifts):  # type: ignore[override]

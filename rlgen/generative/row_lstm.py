@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlgen.generative.line_lstm import advance, line_lstm
+from rlgen.generative.line_lstm import advance, line_lstm, to_maps
 from rlgen.generative.masked_convolution import ConvolutionWalk, MaskedConv2d, causal_mask
 from rlgen.generative.pixel_network import PixelLayer, Walk
 from rlgen.generative.skew import Line
@@ -49,8 +49,7 @@ class RowLSTM(PixelLayer):
         bias = self.input.bias
         assert bias is not None
         h = line_lstm(pairs, weight[None], bias[None], self.state, lines, SHIFTS)
-        h = h.view(height, width, n, -1).permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
-        return x + self.up(h)
+        return x + self.up(to_maps(h[0], height, width))
 
     def walk(self, n: int, height: int, width: int) -> Walk:
         """See the base class."""

@@ -25,7 +25,29 @@ def mlp(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class RND(Bonus):
+class ErrorBonus(Bonus):
+    """A bonus that is an error, which every gradient step lessens; `optimizer` holds what is trained."""
+
+    optimizer: torch.optim.Optimizer
+
+    def error(self, *rows: Tensor) -> Tensor:
+        """What `prepare` gives -> errors (B,)."""
+        raise NotImplementedError
+
+    def step(self, *minibatch: Tensor) -> None:
+        """One step on the mean error."""
+        loss = self.error(*minibatch).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def raw_bonus(self, batch: Transitions) -> Tensor:
+        """Errors (B,)."""
+        return self.error(*self.prepare(batch))
+
+
+class RND(ErrorBonus):
     """Random network distillation: how badly a network imitates a fixed random one at the next observation.
 
         bonus = mean_k (f_k(z) - target_k(z))^2,    z the normalised next_obs
@@ -67,24 +89,12 @@ class RND(Bonus):
         """Normalised next observations (B, O)."""
         return (self.next_norm(rows.next_obs),)
 
-    def error(self, z: Tensor) -> Tensor:
+    def error(self, z: Tensor) -> Tensor:  # type: ignore[override]
         """Mean squared distance (B,) of the two networks."""
         return (self.predictor(z) - self.target(z)).square().mean(-1)
 
-    def step(self, *minibatch: Tensor) -> None:
-        """One step of distillation."""
-        loss = self.error(*minibatch).mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
 
-    @torch.no_grad()
-    def raw_bonus(self, batch: Transitions) -> Tensor:
-        """Distillation error (B,)."""
-        return self.error(*self.prepare(batch))
-
-
-class PredictionError(Bonus):
+class PredictionError(ErrorBonus):
     """Plain surprise: squared error of a deterministic network of the same size that predicts the change.
 
         bonus = mean_d (f_d([obs, action]) - delta_d)^2,    all normalised
@@ -117,21 +127,9 @@ class PredictionError(Bonus):
         """Inputs (B, O + A) and normalised changes (B, O)."""
         return self.inputs(rows), self.delta_norm(rows.next_obs - rows.obs)
 
-    def error(self, x: Tensor, y: Tensor) -> Tensor:
+    def error(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         """Mean squared error (B,)."""
         return (self.network(x) - y).square().mean(-1)
-
-    def step(self, *minibatch: Tensor) -> None:
-        """One step on the mean squared error."""
-        loss = self.error(*minibatch).mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-
-    @torch.no_grad()
-    def raw_bonus(self, batch: Transitions) -> Tensor:
-        """Squared error (B,)."""
-        return self.error(*self.prepare(batch))
 
 
 class RandomBonus(VIME):
