@@ -328,7 +328,9 @@ def test_a_file_that_holds_no_reward_is_refused(content, tmp_path):
         ({"gradient_penalties": 1.0}, "'gradient_penalty'"),
         ({"form": "airl"}, "positive, negative, logit"),
         ({"setting": "papers"}, "'paper'"),
-        ({"activation": "gelu"}, "tanh, relu"),
+        ({"activation": "gelu"}, "'tanh' or 'relu'"),
+        ({"absorbing": "false"}, "absorbing is 'false': give True or False"),
+        ({"state_only": 1}, "state_only is 1: give True or False"),
     ],
 )
 def test_unknown_choices_name_the_known(kwargs, words):

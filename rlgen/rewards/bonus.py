@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rlgen.rewards.base import LearnedReward, Transitions, check_batch
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.pool import TransitionPool
+from rlgen.rewards.settings import Count, CountOrZero, NonNegative, Positive, check_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,19 +29,19 @@ REFIT_CHUNK = 4096
 class BonusSettings:
     """Settings that every bonus has; the defaults are one rollout of 4096 transitions at a time."""
 
-    hidden: tuple[int, ...] = (64,)
+    hidden: tuple[Count, ...] = (64,)
     """Hidden units of the model."""
-    learning_rate: float = 1e-3
+    learning_rate: NonNegative = 1e-3
     """Adam's step size."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions in a gradient step."""
-    updates_per_transition: float = 48 / 4096
+    updates_per_transition: NonNegative = 48 / 4096
     """Gradient steps for each fresh transition."""
-    first_refit: float = 5.0
+    first_refit: NonNegative = 5.0
     """The first refit makes this many times as many steps."""
-    min_data: int = 500
+    min_data: CountOrZero = 500
     """Transitions in the pool before the first refit; until then the bonus is zero."""
-    pool_size: int = 100_000
+    pool_size: Count = 100_000
     """Transitions kept for refits, first in first out."""
     pool_statistics: bool = False
     """Normalise inputs by the statistics of the pool instead of those of all data."""
@@ -48,8 +49,11 @@ class BonusSettings:
     """Fade as the raw bonus falls: fully, as its square root, or not; None for no scaling (`BonusScale`)."""
     statistic: Literal["mean", "median"] = "mean"
     """The average of a rollout's bonuses that `normalise` goes by."""
-    clip: float = 10.0
+    clip: Positive = 10.0
     """Upper bound of the normalised bonus."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 S = TypeVar("S", bound="DataclassInstance")
@@ -59,7 +63,7 @@ def override(settings: S, overrides: dict[str, Any]) -> S:
     """Settings with some fields replaced.
 
     Raises:
-        ValueError: A name is not a field; the message names the nearest.
+        ValueError: A name is not a field (the message names the nearest), or a value is refused.
     """
     known = [field.name for field in fields(settings)]
     for name in overrides:

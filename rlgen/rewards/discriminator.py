@@ -30,6 +30,7 @@ from torch import Tensor
 from rlgen.generative.gan import MLPDiscriminator
 from rlgen.rewards.base import LearnedReward, Transitions, check_batch
 from rlgen.rewards.normalizer import RunningNorm
+from rlgen.rewards.settings import Count, CountOrZero, Fraction, NonNegative, Positive, check_settings
 
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "positive": F.softplus,
@@ -46,46 +47,53 @@ CHUNK = 1024
 
 @dataclass(frozen=True)
 class GAILSettings:
-    """Everything that sets GAIL's two settings apart; any field can be passed to `GAIL` by name."""
+    """Everything that sets GAIL's two settings apart; any field can be passed to `GAIL` by name.
 
-    hidden: tuple[int, ...] = (100, 100)
+    Raises:
+        ValueError: A value of another type, or out of its range.
+    """
+
+    hidden: tuple[Count, ...] = (100, 100)
     """Hidden units of the discriminator."""
     activation: Literal["tanh", "relu"] = "tanh"
     """Of the hidden units."""
-    learning_rate: float = 3e-4
+    learning_rate: NonNegative = 3e-4
     """AdamW's step size."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegative = 0.0
     """AdamW's weight decay; with 0 it is Adam."""
-    batch_size: int | None = 256
+    batch_size: Count | None = 256
     """Transitions of each side in a gradient step; None for one step on the whole batch an update."""
-    updates_per_transition: float = 20 / 4096
+    updates_per_transition: NonNegative = 20 / 4096
     """Gradient steps for each fresh transition of the policy."""
-    pool_size: int = 0
+    pool_size: CountOrZero = 0
     """Recent transitions of the policy to refit on, first in first out; 0 for the fresh batch alone."""
-    gradient_penalty: float = 1.0
+    gradient_penalty: NonNegative = 1.0
     """Weight of the gradient penalty on interpolates; 0 for none."""
-    gradient_target: float = 1.0
+    gradient_target: NonNegative = 1.0
     """Slope that the gradient penalty asks for."""
-    label_smoothing: float = 0.0
+    label_smoothing: Fraction = 0.0
     """What the expert's label lacks to 1."""
-    instance_noise: float = 0.0
+    instance_noise: NonNegative = 0.0
     """Standard deviation of noise added to standardised inputs in training."""
-    entropy: float = 0.0
+    entropy: NonNegative = 0.0
     """Weight of the entropy of the discriminator's verdicts, which is to be large."""
     spectral_norm: bool = False
     """Divide every weight matrix by its largest singular value."""
     statistics: Literal["expert", "running"] = "expert"
     """Standardise observations by the demonstrations and leave actions as they are, in [-1, 1]; or
     standardise both by all batches so far of expert and policy, in equal parts."""
-    std_floor: float = 0.1
+    std_floor: NonNegative = 0.1
     """Least standard deviation to divide by: observations that are constant in demonstrations give no
     verdict on their own."""
-    input_clip: float | None = 10.0
+    input_clip: Positive | None = 10.0
     """Bound on standardised inputs."""
-    logit_clip: float | None = 10.0
+    logit_clip: Positive | None = 10.0
     """Bound on the logit in the reward; training sees it as it is."""
-    reward_scale: float = 0.1
+    reward_scale: Positive = 0.1
     """Factor of the reward: it brings returns to a size that a critic learns fast."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 class DiscriminatorReward(LearnedReward):
@@ -103,7 +111,7 @@ class DiscriminatorReward(LearnedReward):
         generator: Draws the first weights.
 
     Raises:
-        ValueError: An unknown form or activation.
+        ValueError: An unknown form, or a flag that is neither True nor False.
 
     References:
         Torabi et al. 2018 (arXiv 1807.06158).
@@ -126,6 +134,9 @@ class DiscriminatorReward(LearnedReward):
         super().__init__()
         if form not in FORMS:
             raise ValueError(f"form is {form!r}: choose one of {', '.join(FORMS)}")
+        for name, value in {"state_only": state_only, "absorbing": absorbing}.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is {value!r}: give True or False")
         self.obs_dim, self.action_dim, self.settings = obs_dim, 0 if state_only else action_dim, settings
         self.form, self.state_only, self.absorbing = form, state_only, absorbing
         width = 2 * obs_dim if state_only else obs_dim + action_dim

@@ -13,6 +13,7 @@ from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import Bonus, BonusSettings, override
 from rlgen.rewards.information_gain import expected_gain, realised_gain
 from rlgen.rewards.normalizer import RunningNorm
+from rlgen.rewards.settings import Count, CountOrZero, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,29 @@ class VIMESettings(BonusSettings):
 
     target: Literal["delta", "next"] = "delta"
     """Predict next_obs - obs, by its own statistics, or next_obs, by those of obs."""
-    likelihood_sd: float | None = None
+    likelihood_sd: Positive | None = None
     """Standard deviation of the likelihood, in normalised units; None to fit one for each output."""
-    noise_floor: float = 0.01
+    noise_floor: NonNegative = 0.01
     """Least fitted standard deviation."""
-    prior_sigma: float = 0.5
+    prior_sigma: Positive = 0.5
     """Standard deviation of the prior."""
-    init_sigma: float = 0.02
+    init_sigma: Positive = 0.02
     """Initial standard deviation of the posterior."""
-    init_mu_sigma: float | None = None
+    init_mu_sigma: NonNegative | None = None
     """Spread of the initial means; None for 1 / sqrt(fan in)."""
     sigma_update: Literal["natural", "adam"] = "natural"
     """Posterior widths by natural gradient (they count data), or by Adam (they count gradient steps)."""
-    curvature_rate: float = 0.05
+    curvature_rate: NonNegative = 0.05
     """Step of the moving averages of curvature and noise, per gradient step."""
-    max_data: int | None = None
+    max_data: Count | None = None
     """Cap on the number of data points that the posterior counts; None for no cap."""
-    kl_weight: float | None = None
+    kl_weight: NonNegative | None = None
     """Weight of the KL beside a minibatch's summed log-likelihood; None for batch size over data size."""
-    draws: int = 1
+    draws: Count = 1
     """Draws of the noise in a gradient step."""
-    bonus_draws: int = 0
+    bonus_draws: CountOrZero = 0
     """Draws over which the realised gain averages gradients; 0 for the gradient at the mean weights."""
-    step_size: float = 1.0
+    step_size: Positive = 1.0
     """lambda of the realised gain."""
     shared_noise: bool = False
     """Give all rows of a minibatch the same noise."""
