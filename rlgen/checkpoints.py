@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def save(folder: Path, model: BaseAlgorithm, learner: LearnReward | None = None)
     seal(temporary, folder, step=model.num_timesteps, algorithm=type(model).__name__)
 
 
+def check_algorithm(folder: Path, manifest: Mapping[str, Any], model: BaseAlgorithm) -> None:
+    """Refuse a checkpoint of another algorithm.
+
+    Raises:
+        ValueError: it is.
+    """
+    if manifest["algorithm"] != type(model).__name__:
+        raise ValueError(f"{folder} is of {manifest['algorithm']}, not of {type(model).__name__}")
+
+
 def restore(folder: Path, model: BaseAlgorithm, learner: LearnReward | None = None) -> None:
     """Bring a freshly built model, its environments and its learner to where the checkpoint was taken.
 
@@ -66,8 +77,7 @@ def restore(folder: Path, model: BaseAlgorithm, learner: LearnReward | None = No
             come back bit for bit.
     """
     manifest = read_manifest(folder)
-    if manifest["algorithm"] != type(model).__name__:
-        raise ValueError(f"{folder} is of {manifest['algorithm']}, not of {type(model).__name__}")
+    check_algorithm(folder, manifest, model)
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     if (state["learner"] is None) != (learner is None):
         had = "without" if learner else "with"

@@ -103,6 +103,8 @@ def read_pairs(args: Sequence[str]) -> dict[str, Any]:
             pairs[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             pairs[key] = value
+        if isinstance(pairs[key], bytes | complex | set):
+            raise ValueError(f"{text!r}: give a number, a word, True, False, None, a list or a dict")
     return pairs
 
 
@@ -123,14 +125,19 @@ def check_known(kind: str, text: str, known: Sequence[str]) -> None:
         raise ValueError(f"unknown {kind} {text!r}: {nearest(text, known)}")
 
 
+def module_of(config: type) -> str:
+    """What `python -m` runs for a command, told by its dataclass of flags."""
+    spec = sys.modules[config.__module__].__spec__
+    return (spec.name if spec else config.__module__).removesuffix(".__main__")
+
+
 def parse(config: type[C], argv: Sequence[str]) -> C:
     """Read the flags of a dataclass; --help prints and leaves.
 
     Raises:
         ValueError: an unknown flag, or a value that cannot be read.
     """
-    spec = sys.modules[config.__module__].__spec__
-    prog = f"python -m {(spec.name if spec else config.__module__).removesuffix('.__main__')}"
+    prog = f"python -m {module_of(config)}"
     told = io.StringIO()
     try:
         with redirect_stderr(told):

@@ -36,7 +36,7 @@ class Config:
     episodes: Annotated[int, cli.whole("10"), arg(aliases=["-n"])] = 10
     """Episodes to play."""
     checkpoint: Annotated[cli.MaybePath, cli.one(Path, "DIR", "final")] = None
-    """One of the run's checkpoints, such as RUN/checkpoints/step_50000; final/ or the newest unless given."""
+    """One of the run's checkpoints, such as RUN/checkpoints/step_50000; the newest unless given."""
     seed: Annotated[int, cli.whole("20000", least=0)] = 20_000
     """Episode k starts from seed + k."""
     stochastic: bool = False

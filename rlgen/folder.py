@@ -28,9 +28,16 @@ KEPT = 2  # checkpoints
 
 
 def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
-    """Make LOG_FOLDER/kind/ENV_K with the first K that is free; safe among processes that start together."""
+    """Make LOG_FOLDER/kind/ENV_K with the first K that is free; safe among processes that start together.
+
+    Raises:
+        ValueError: no folder can be made there.
+    """
     parent = Path(log_folder) / kind
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--log-folder {log_folder}: no folder can be made there ({error})") from error
     name = env.rpartition(":")[2].rpartition("/")[2]
     taken = [path.name.rpartition("_")[2] for path in parent.glob(f"{name}_*")]
     k = max((int(number) for number in taken if number.isdecimal()), default=0)

@@ -20,7 +20,7 @@ from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
-from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize, unwrap_vec_wrapper
 from torch import Tensor
 
 from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
@@ -42,11 +42,12 @@ class RelabelRolloutBuffer(RolloutBuffer):
 
     def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray) -> None:
         """Relabel, compute advantages as SB3 does, and add the learned reward's own stream if it has one."""
-        if self.learner is not None:
-            self.learner.relabel_rollout(self)
+        learner = self.learner if self.learner and self.learner.in_charge() else None
+        if learner is not None:
+            learner.relabel_rollout(self)
         super().compute_returns_and_advantage(last_values, dones)
-        if self.learner is not None:
-            self.learner.add_stream(self)
+        if learner is not None:
+            learner.add_stream(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "learner": None}
@@ -58,7 +59,7 @@ class RelabelReplayBuffer(ReplayBuffer):
     learner: LearnReward | None = None
 
     def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        if self.learner is None:
+        if self.learner is None or not self.learner.in_charge():
             return super()._get_samples(batch_inds, env)
         raw = super()._get_samples(batch_inds, None)
         rewards = raw.rewards
@@ -77,7 +78,9 @@ class RelabelReplayBuffer(ReplayBuffer):
 class LearnReward(BaseCallback):
     """Trains an SB3 algorithm on env_weight r + weight b, b a learned reward that is refitted meanwhile.
 
-    The weight of b is eta relative to the environment's rewards, so that one eta serves tasks of any unit:
+    The weight of b is eta relative to the environment's rewards, so that one eta serves tasks of any unit.
+    It is not held at a fixed share of all reward: b would be silenced by the first reward of a sparse task,
+    and could not fade as the model learns. `reward_share` and `advantage_share` are logged.
 
         "one" stream      weight = eta * (mean |r| over all rewards paid so far that are not 0; 1 before any)
         "separate"        A = A_env + eta (sigma_env / sigma_bonus) A_bonus, see `streams.SeparateValue`
@@ -113,6 +116,12 @@ class LearnReward(BaseCallback):
             raise ValueError(f"stream is {stream!r}: choose 'auto', 'one' or 'separate'")
         if eta is not None and not 0.0 <= eta < float("inf"):
             raise ValueError(f"eta is {eta}: give a weight of 0 or more")
+        if not np.isfinite(env_weight):
+            raise ValueError(
+                f"env_weight is {env_weight}: give 1 to add to the environment's reward, 0 to replace it"
+            )
+        if refit_every < 1:
+            raise ValueError(f"refit_every is {refit_every}: give 1 transition or more")
         if stream == "separate" and env_weight == 0.0:
             raise ValueError("a separate stream adds to the environment's reward: replace it in stream='one'")
         self.reward, self.env_weight, self.eta = reward, env_weight, eta
@@ -126,6 +135,7 @@ class LearnReward(BaseCallback):
         self._bootstraps: list[np.ndarray] = []
         self._pending: list[Transitions] = []  # since the last refit
         self._bonus = np.empty(0)  # (T, N) of the rollout
+        self._learn = -1.0  # start time of the `learn` in which this is a callback
 
     # Installation
 
@@ -142,6 +152,11 @@ class LearnReward(BaseCallback):
                 "the environment records no transitions: build the model on TransitionRecorder(venv), below "
                 "any VecNormalize"
             )
+        if unwrap_vec_normalize(recorder.venv) is not None:
+            raise ValueError(
+                "TransitionRecorder stands round VecNormalize, and would record normalised observations: put "
+                "VecNormalize round TransitionRecorder"
+            )
         self.recorder, self.model = recorder, model
         seen, recorded = model.observation_space.shape, recorder.observation_space.shape
         if seen != recorded:
@@ -153,6 +168,11 @@ class LearnReward(BaseCallback):
             self._install_rollout_buffer(model)
         else:
             self._install_replay_buffer(model)
+        if self.reward.absorbing and model.gamma >= 1.0:  # type: ignore[attr-defined]
+            raise ValueError(
+                "gamma is 1, with which an absorbing state, paid for ever, is worth infinitely much: take "
+                "gamma below 1, or absorbing=False"
+            )
         # A reward built for other sizes says so now.
         self.reward.reward(self._blank())
         if self.eta is None:
@@ -221,10 +241,15 @@ class LearnReward(BaseCallback):
         self.install(self.model)
 
     def _on_training_start(self) -> None:
+        self._learn = self.model.start_time
         self._buffer().learner = self
 
     def _on_training_end(self) -> None:
         self._buffer().learner = None  # a later learn() without this callback is plain SB3
+
+    def in_charge(self) -> bool:
+        """Whether this `learn` was given this callback: one that failed leaves it in the buffer."""
+        return self.model.start_time == self._learn
 
     def _on_rollout_start(self) -> None:
         self._steps, self._env_rewards, self._bootstraps = [], [], []
@@ -299,7 +324,10 @@ class LearnReward(BaseCallback):
         )
         gamma = self.model.gamma  # type: ignore[attr-defined]
         learned = self.reward.reward(batch) + batch.terminated * self._absorbing(gamma)
-        return self.env_weight * env_rewards + self.weight() * learned.to(env_rewards)[:, None]
+        learned = self.weight() * learned.to(env_rewards)[:, None]
+        env = self.env_weight * env_rewards
+        self._log({"reward_share": share(learned.cpu().numpy(), env.cpu().numpy())})
+        return env + learned
 
     def _absorbing(self, gamma: float) -> float:
         absorbing = self.reward.absorbing_reward()

@@ -25,6 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Progr
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlgen.checkpoints import (
+    check_algorithm,
     restore,
     restore_generators,
     restore_model,
@@ -211,6 +212,8 @@ def train(
                 reset_num_timesteps=False,
             )
             save(run / "final", model, learner)
+            if stop.signum:  # in the last rollout
+                raise Stopped(stop.signum)
     except Stopped:
         for bar in bars:
             bar.on_training_end()
@@ -249,19 +252,19 @@ def load(
 
     Args:
         run: the run folder.
-        checkpoint: one of its checkpoints; None for `final/`, else the newest.
+        checkpoint: one of its checkpoints; None for the newest intact one, `final/` included.
         render_mode: of `gymnasium.make`.
         device: torch's.
 
     Raises:
-        ValueError: not a run folder, or no intact checkpoint.
+        ValueError: not a run folder, no intact checkpoint, or one of another algorithm.
     """
     run = Path(run)
     setup = read_setup(run)
     folder = Path(checkpoint) if checkpoint else latest_checkpoint(run)
     if folder is None:
         raise ValueError(f"{run} has no intact checkpoint to load")
-    read_manifest(folder)
+    manifest = read_manifest(folder)
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     small = {"buffer_size": 1} if setup.algo in OFF_POLICY else {}
     setup = replace(setup, n_envs=1, device=device, hyperparams={**setup.hyperparams, **small})
@@ -269,6 +272,7 @@ def load(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on batch sizes and memory, which matter in training alone
         model = make_model(setup, venv)
+    check_algorithm(folder, manifest, model)
     restore_model(state, model)
     if isinstance(venv, VecNormalize):
         restore_statistics(state, venv)

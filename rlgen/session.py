@@ -22,7 +22,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rlgen import curve, runs, training
+from rlgen import cli, curve, runs, training
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
@@ -44,6 +44,8 @@ class Command:
     """More callbacks; they run after the learner and before what is printed and written."""
     end: Callable[[Path, LearnReward | None], None] = lambda run, learner: None
     """What else to leave in the folder of a run that is done."""
+    flags: Callable[[Any, Plan], Mapping[str, Any]] = lambda options, plan: vars(options)
+    """The flags in the terms of a plan, to be compared with that of the run to resume."""
 
 
 def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> Path:
@@ -64,8 +66,11 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     limit_threads()
     checkpoint = None
     if options.resume:
-        run = options.resume
-        plan = resumed_plan(run, vars(options))
+        run, name = options.resume, cli.module_of(type(options))
+        made_by = runs.read_config(run).get("command")
+        if made_by != name.rpartition(".")[2]:
+            raise ValueError(f"{run} is of the command {made_by}, not of {name}: resume it with that")
+        plan = resumed_plan(run, command.flags(options, runs.read_config(run)))
         checkpoint = runs.check_resume(run, options.env) if begun(run) else None
         model, learner = command.build(plan)
         runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
@@ -80,6 +85,9 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     try:
         with tracking(options.track, run, plan):
             train(run, plan, model, learner, checkpoint, options.progress, command.report(plan))
+    except runs.Stopped as stop:
+        print(f"saved; go on with: python -m {cli.module_of(type(options))} --resume {run}")
+        raise SystemExit(128 + stop.signal) from None
     finally:  # an early end has a curve too
         curve.draw(run, title(plan), references(plan))
     command.end(run, learner)
@@ -177,7 +185,7 @@ def train(
     """The training itself, its progress on the terminal, and what becomes of an early end.
 
     Raises:
-        SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
+        runs.Stopped: SIGINT or SIGTERM, after saving.
         EnvironmentNaN: names environment, step and the last checkpoint.
         ValueError: the checkpoint does not fit.
     """
@@ -204,9 +212,6 @@ def train(
             callbacks=[*callbacks, lines],
             progress_bar=bar,
         )
-    except runs.Stopped as stop:
-        print(f"saved; go on with: python -m rlgen.{plan['command']} --resume {run}")
-        raise SystemExit(128 + stop.signal) from None
     except training.EnvironmentNaN as error:
         kept = runs.latest_checkpoint(run)
         where = f"the last checkpoint is {kept}" if kept else "there was no checkpoint yet"

@@ -38,7 +38,7 @@ class Config(Options):
     bonus: Annotated[cli.MaybeText, cli.choice(BONUSES, "expected")] = None
     """Information gain (expected, realised), a control, or none for plain SB3."""
     setting: Annotated[cli.MaybeText, cli.choice(SETTINGS, "default")] = None
-    """default, or VIME as published (whose bonus is realised)."""
+    """default, or VIME's model and bonus as published (realised); eta and stream stay the preset's."""
 
 
 def main(config: Config) -> Path:
@@ -114,7 +114,8 @@ def make_bonus(
         control = RND if name == "rnd" else PredictionError
         return control(obs_dim, action_dim, seed=seed, **overrides)
     if name == "random":
-        return RandomBonus(obs_dim, action_dim, setting=setting, seed=seed, **overrides)
+        own = "realised" if setting == "paper" else "expected"
+        return RandomBonus(obs_dim, action_dim, bonus=own, setting=setting, seed=seed, **overrides)
     return VIME(obs_dim, action_dim, bonus=name, setting=setting, seed=seed, **overrides)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def check_env_id(env: str) -> None:
     if module and module != "envs":
         try:
             import_module(module)
-        except ModuleNotFoundError as error:
+        except (ImportError, TypeError, ValueError) as error:  # TypeError: a relative name
             raise ValueError(f"--env {env}: cannot import {module!r} ({error})") from error
     ours = name.startswith("rlgen/") or module == "envs"
     trouble = _register_ours()
@@ -124,17 +125,19 @@ def qualified(env: str) -> str:
 
 
 def _register_ours() -> str:
-    """Import our package `envs`; what is in the way, or nothing."""
-    home = Path(rlgen.__file__).parents[1]
+    """Import our package `envs`; what is in the way, or nothing. One of the user's is not run."""
+    ours, spec = Path(rlgen.__file__).parents[1] / "envs" / "__init__.py", find_spec("envs")
+    if spec is None:
+        return "the package envs that registers rlgen/... is not there: install rlgen again"
+    place = Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "?"))
+    if place.resolve() != ours.resolve():
+        place = place.parent if place.name == "__init__.py" else place
+        return f"{place} hides the package envs of rlgen: rename yours, or run from another folder"
     try:
-        found = import_module("envs")
+        import_module("envs").quiet()  # MuJoCo would write MUJOCO_LOG.TXT into the working directory
     except ImportError as error:
         return f"the package envs that registers rlgen/... cannot be imported ({error}): install rlgen again"
-    place = Path(found.__file__).parent if found.__file__ else Path(next(iter(found.__path__), "?"))
-    if place.resolve() == (home / "envs").resolve():
-        found.quiet()  # MuJoCo would write MUJOCO_LOG.TXT into the working directory
-        return ""
-    return f"{place} hides the package envs of rlgen: rename yours, or run from another folder"
+    return ""
 
 
 def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
@@ -226,11 +229,12 @@ def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
     module, _, name = ALGORITHMS[setup.algo].partition(":")
     algorithm = getattr(import_module(module), name)
     _check_actions(setup, venv.action_space)
-    _check_hyperparams(setup, inspect.signature(algorithm).parameters)
-    arguments = _arguments(setup, venv)
+    parameters = inspect.signature(algorithm).parameters
+    _check_hyperparams(setup, parameters)
+    arguments = _arguments(setup, venv, parameters)
     try:
         return algorithm(env=venv, seed=setup.seed, device=setup.device, verbose=0, **arguments)
-    except (TypeError, ValueError, AssertionError) as error:
+    except (TypeError, ValueError, AssertionError, MemoryError) as error:
         raise ValueError(f"{setup.algo} refuses {dict(setup.hyperparams)}: {error}") from error
 
 
@@ -255,16 +259,21 @@ def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]
             raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default}")
 
 
-def _arguments(setup: Setup, venv: VecEnv) -> dict[str, Any]:
+def _arguments(setup: Setup, venv: VecEnv, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
     """Hyperparameters as SB3 wants them."""
     arguments: dict[str, Any] = {"policy": "MlpPolicy", **setup.hyperparams}
+    for key, value in arguments.items():
+        if type(parameters[key].default) is int and isinstance(value, float) and value.is_integer():
+            arguments[key] = int(value)  # 1e5
     for key in SCHEDULED:
         if isinstance(arguments.get(key), str):
             arguments[key] = _schedule(key, arguments[key])
     noise = arguments.get("action_noise", NOISE if setup.algo in ("td3", "ddpg") else None)
     if noise is not None:
         size = np.ones(venv.action_space.shape or ())
-        arguments["action_noise"] = NormalActionNoise(0.0 * size, float(noise) * size)
+        if not isinstance(noise, int | float):
+            raise ValueError(f"action_noise is {noise!r}: give a standard deviation, such as {NOISE}")
+        arguments["action_noise"] = NormalActionNoise(0.0 * size, noise * size)
     if isinstance(arguments.get("train_freq"), list):
         arguments["train_freq"] = tuple(arguments["train_freq"])
     if "policy_kwargs" in arguments:

@@ -69,6 +69,7 @@ def test_values_of_pairs_are_never_run():
         (["--bonus", "zzz"], "choose one of expected, none"),
         (["-params", "gamma"], "'gamma' is not a pair: write name:value"),
         (["-params", ":3"], "is not a pair"),
+        (["-params", "gamma:{1,2}"], "'gamma:{1,2}': give a number, a word"),
         (["--evn", "A-v0"], "unknown flag '--evn': did you mean --env?"),
         (["--zzzzzz"], "unknown flag '--zzzzzz': see --help"),
         (["stray"], "unknown argument 'stray': see --help"),

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from sb3_contrib import TQC, TRPO, CrossQ
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
-from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -327,6 +327,44 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
         LearnReward(vime(), eta=-1.0)
     with pytest.raises(ValueError, match="'auto'"):
         LearnReward(vime(), stream="two")
+    with pytest.raises(ValueError, match="env_weight is nan"):
+        LearnReward(vime(), env_weight=float("nan"))
+    with pytest.raises(ValueError, match="refit_every is 0"):
+        LearnReward(vime(), refit_every=0)
+    inside_out = TransitionRecorder(VecNormalize(DummyVecEnv([Walk])))
+    with pytest.raises(ValueError, match="put VecNormalize round TransitionRecorder"):
+        PPO("MlpPolicy", inside_out, n_steps=8, batch_size=8).learn(8, LearnReward(vime()))
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_after_a_learn_that_failed_sb3_is_plain(algo):
+    class Fail(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps == 40:
+                raise KeyboardInterrupt
+            return True
+
+    model = {**ON_POLICY, **OFF_POLICY}[algo]("MlpPolicy", make_venv(), **small())
+    reward = Place(0.0)
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(96, callback=[LearnReward(reward, env_weight=0.0), Fail()])
+    model.learn(96)
+    if algo == "sac":
+        rewards = model.replay_buffer.sample(8).rewards
+        assert (rewards <= 0).all()  # the environment's own
+
+
+def test_the_share_of_the_learned_reward_is_logged_off_policy():
+    model = OFF_POLICY["sac"]("MlpPolicy", make_venv(), **small())
+    shares = []
+
+    class Look(BaseCallback):
+        def _on_step(self):
+            shares.append(self.logger.name_to_value.get("reward/reward_share"))
+            return True
+
+    model.learn(60, callback=[LearnReward(Constant(1.0), eta=1.0), Look()])
+    assert all(0.0 < part < 1.0 for part in shares if part is not None) and any(shares)
 
 
 def test_action_noise_does_not_reach_the_reward_unclipped():

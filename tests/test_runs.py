@@ -343,6 +343,13 @@ def test_a_signal_saves_at_the_next_rollout_and_stops(tmp_path, capsys, signum):
     assert model.num_timesteps == 128
 
 
+def test_a_signal_in_the_last_rollout_is_told_too(tmp_path):
+    run = start(tmp_path)
+    with pytest.raises(Stopped):
+        train(run, fresh(), None, 128, save_freq=0, callbacks=[Send(signal.SIGTERM, 120)])
+    assert (run / "final").exists()
+
+
 def test_a_second_signal_ends_the_process():
     child = os.fork()
     if child == 0:

@@ -192,12 +192,36 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"bonus": "rnd", "setting": "paper"}, "--setting paper is for VIME"),
         ({"device": "abacus"}, "--device abacus does not work"),
         ({"resume": Path("nowhere")}, "nowhere is not a run folder"),
+        ({"env": ".mine:Foo-v0"}, "cannot import '.mine'"),
+        ({"algo": "td3", "hyperparams": {"action_noise": "abc"}}, "action_noise is 'abc': give a standard"),
     ],
 )
 def test_bad_input_is_refused_before_there_is_a_run_folder(tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         main(replace(TINY, log_folder=tmp_path, **flags))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="no folder can be made there"):
+        main(replace(TINY, log_folder=tmp_path / "file"))
+
+
+def test_whole_numbers_may_be_written_as_powers_of_ten(tmp_path):
+    argv = (
+        f"--env Pendulum-v1 -n 64 --n-envs 2 --eval-freq 0 -f {tmp_path} -params n_steps:3.2e1 batch_size:64"
+    )
+    assert cli.run(main, Config, argv.split()) == 0
+
+
+def test_a_run_is_resumed_by_the_command_that_made_it(finished, tmp_path):
+    run = tmp_path / "imitation_1"
+    run.mkdir()
+    plan = runs.read_config(finished) | {"command": "gail"}
+    (run / "config.json").write_text(json.dumps(plan))
+    with pytest.raises(ValueError, match="is of the command gail, not of rlgen.train_vime"):
+        main(Config(resume=run))
 
 
 def test_nan_names_environment_step_and_checkpoint(tmp_path, capsys):

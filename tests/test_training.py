@@ -90,7 +90,7 @@ def test_known_ids_pass():
 def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
     (tmp_path / "envs").mkdir()
     if init:
-        (tmp_path / "envs" / "__init__.py").write_text("")
+        (tmp_path / "envs" / "__init__.py").write_text("raise RuntimeError('it is not run')")
     else:
         (tmp_path / "envs" / "mine.py").write_text("")
     code = (

@@ -194,7 +194,7 @@ def test_paper_setting_is_the_published_algorithm():
 
 
 def test_paper_inputs_are_normalised_by_the_pool():
-    model = VIME(3, 1, setting="paper", pool_size=600, min_data=10**6)
+    model = VIME(3, 1, setting="paper", pool_size=600)
     model.update(pendulum(600, 0, 5.0, 6.0))
     model.update(pendulum(600, 1))
     recent = pendulum(600, 1)

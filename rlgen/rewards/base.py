@@ -65,6 +65,9 @@ class LearnedReward(nn.Module):
     shown: Mapping[str, str] = MappingProxyType({"reward": "reward_mean"})
     """What a run says of it on the terminal: words, and the metric that they stand for."""
 
+    absorbing: bool = False
+    """Whether the absorbing state behind a true end of the episode is paid."""
+
     def reward(self, batch: Transitions) -> Tensor:
         """Rewards (B,), detached. Pure: the same batch gives the same numbers until the next `update`."""
         raise NotImplementedError

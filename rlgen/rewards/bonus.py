@@ -235,7 +235,7 @@ class Bonus(LearnedReward):
     def _refit(self, fresh: int) -> int:
         """Make the gradient steps that the fresh transitions have earned, and return their number."""
         self.credit += fresh * self.settings.updates_per_transition
-        if len(self.pool) < self.settings.min_data:
+        if len(self.pool) < min(self.settings.min_data, self.settings.pool_size):
             return 0
         if self.updates == 0:
             self.credit = max(1.0, self.credit * self.settings.first_refit)

@@ -115,6 +115,9 @@ class VIME(Bonus):
     trains on pairs across episode ends; copies the      mended  wrong targets; the true successor is known
       gain of the last step from the one before
     raw gain clipped to 1000                             mended  the normalised one is
+    reward r + eta gain, one value function, whose       mended  `LearnReward` has a stream of its own:
+      baseline is fitted to returns without the gain               added to r, the gain pays for surviving;
+                                                                   stream="one" is the published sum
     ===================================================  ======  ============================================
 
     Args:
