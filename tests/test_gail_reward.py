@@ -230,6 +230,23 @@ def test_the_rate_of_ends_follows_the_policy():
     assert clumsy < 2 * model.absorbing_reward() < 0
 
 
+def test_ends_are_counted_in_the_whole_demonstrations_where_the_rows_are_a_sample():
+    """Expert and policy end at the same rate; of the expert's ends the sample holds none, or all."""
+    for ends in (0, 25):
+        expert = batch(25, seed=100, ends=ends)
+        model = GAIL(expert, form="logit", absorbing=True, expert_counts=(5, 500), hidden=(4,))
+        model.update(batch(2000, ends=20))
+        assert abs(model.absorbing_reward()) < 0.01 and model.absorbing_logit == pytest.approx(0, abs=0.01)
+
+
+def test_an_absorbing_state_is_refused_where_it_would_be_worth_infinitely_much():
+    venv = TransitionRecorder(DummyVecEnv([pendulum]))
+    model = PPO("MlpPolicy", venv, gamma=1.0, n_steps=64, device="cpu")
+    with pytest.raises(ValueError, match="gamma is 1"):
+        LearnReward(GAIL(demonstrations(50), absorbing=True), env_weight=0.0).install(model)
+    LearnReward(GAIL(demonstrations(50)), env_weight=0.0).install(model)
+
+
 # State
 
 
@@ -306,13 +323,14 @@ def test_a_saved_reward_scores_as_the_trained_one(kwargs, tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["again.pt", "reward.pt"]
 
 
-@pytest.mark.parametrize("content", ["cut", "text", "empty", "other"])
+@pytest.mark.parametrize("content", ["cut", "text", "empty", "other", "tensor"])
 def test_a_file_that_holds_no_reward_is_refused(content, tmp_path):
     path = tmp_path / "reward.pt"
     save_reward(path, gail())
     data = {"cut": path.read_bytes()[:1000], "text": b"not a reward", "empty": b""}
-    if content == "other":
-        torch.save({"weights": torch.zeros(3)}, path)
+    others = {"other": {"weights": torch.zeros(3)}, "tensor": torch.zeros(3)}
+    if content in others:
+        torch.save(others[content], path)
     else:
         path.write_bytes(data[content])
     with pytest.raises(ValueError, match="reward.pt holds no reward"):

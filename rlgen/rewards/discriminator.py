@@ -277,6 +277,14 @@ def load_reward(path: str | Path) -> DiscriminatorReward:
         reward.norm.load_state_dict(data["norm"])
         reward.discriminator.load_state_dict(data["discriminator"])
         reward.absorbing_logit.fill_(data["absorbing_logit"])
-    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         raise ValueError(f"{path} holds no reward: give a file written by save_reward ({error})") from error
     return reward

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -76,6 +77,8 @@ class GAIL(DiscriminatorReward):
         state_only: Judge [obs, next_obs] instead of [obs, action].
         absorbing: Pay for the absorbing state behind a true end, which removes the bias of the form.
         seed: Of everything random here.
+        expert_counts: True ends and transitions of the whole demonstrations, where `expert` is a sample of
+            them, which holds few of the ends or none; counted in `expert` unless given.
         **overrides: Fields of `GAILSettings`.
 
     Raises:
@@ -86,6 +89,14 @@ class GAIL(DiscriminatorReward):
         Ho and Ermon 2016 (arXiv 1606.03476), algorithm 1; Kostrikov et al. 2019 (arXiv 1809.02925).
     """
 
+    shown = MappingProxyType(
+        {
+            "acc expert": "accuracy_expert",
+            "acc policy": "accuracy_policy",
+            "logit expert": "logit_expert",
+            "logit policy": "logit_policy",
+        }
+    )
     expert: Tensor
     policy_ends: Tensor
     policy_rows: Tensor
@@ -99,6 +110,7 @@ class GAIL(DiscriminatorReward):
         state_only: bool = False,
         absorbing: bool = False,
         seed: int = 0,
+        expert_counts: tuple[int, int] | None = None,
         **overrides: object,
     ) -> None:
         choices = {"default": DEFAULT, "paper": PAPER}
@@ -118,6 +130,7 @@ class GAIL(DiscriminatorReward):
             generator=self.generator,
         )
         self._take_expert(self.check(Transitions(*expert)))
+        self.expert_counts = expert_counts or (int(expert.terminated.sum().item()), len(self.expert))
         size = self.settings.pool_size
         self.pool = TransitionPool(obs_dim, self.action_dim, size) if size > 0 else None
         for name in ("policy_ends", "policy_rows"):
@@ -133,7 +146,6 @@ class GAIL(DiscriminatorReward):
     def _take_expert(self, expert: Transitions) -> None:
         """Keep what is needed of the demonstrations, and their statistics if inputs go by them."""
         self.register_buffer("expert", self.features(expert), persistent=False)
-        self.expert_ends = expert.terminated.sum().item()
         self.checksum = zlib.crc32(torch.cat([self.expert, expert.terminated[:, None]], 1).numpy().tobytes())
         if self.settings.statistics == "expert":
             self.norm.update(self.expert)
@@ -191,8 +203,8 @@ class GAIL(DiscriminatorReward):
         keep = math.exp(-len(terminated) / MEMORY)
         self.policy_ends.mul_(keep).add_(terminated.sum())
         self.policy_rows.mul_(keep).add_(len(terminated))
-        rates = self.expert_ends, len(self.expert), self.policy_ends.item(), self.policy_rows.item()
-        self.absorbing_logit.fill_(absorbing_logit(*rates))
+        policy_counts = self.policy_ends.item(), self.policy_rows.item()
+        self.absorbing_logit.fill_(absorbing_logit(*self.expert_counts, *policy_counts))
 
     def _draw(self, rows: Tensor, n: int) -> Tensor:
         """n of the rows, with replacement."""
