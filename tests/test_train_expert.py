@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
 from demos import record, train_expert
@@ -31,6 +35,50 @@ def test_an_expert_trains_goes_on_and_is_recorded(tmp_path):
     assert steps[-1] == 256
     record.main(record.Config(run, out=tmp_path / "demos.npz", episodes=2))
     assert len(demonstrations.load(tmp_path / "demos.npz").episodes) == 2
+
+
+class Interrupting(gym.Env):
+    """Sends SIGINT at its step 40; it has no pictures."""
+
+    observation_space = action_space = gym.spaces.Box(-1.0, 1.0, (2,))
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 40:
+            os.kill(os.getpid(), signal.SIGINT)
+        return np.zeros(2, np.float32), 0.0, False, self.steps % 20 == 0, {}
+
+
+@pytest.fixture
+def interrupting():
+    gym.register("Interrupting-v0", lambda **kwargs: Interrupting())
+    yield
+    del gym.registry["Interrupting-v0"]
+
+
+def test_an_interrupted_expert_says_how_it_goes_on_and_video_is_heard(
+    interrupting, tmp_path, capsys, monkeypatch
+):
+    config = Config(
+        env="Interrupting-v0",
+        total_timesteps=192,
+        n_envs=1,
+        hyperparams=TINY,
+        eval_freq=0,
+        log_folder=tmp_path,
+    )
+    with pytest.raises(SystemExit):
+        main(config)
+    run = tmp_path / "expert" / "Interrupting-v0_1"
+    assert f"python -m demos.train_expert --resume {run}" in capsys.readouterr().out
+    monkeypatch.setattr(Interrupting, "steps", 40)
+    main(Config(resume=run, video=True))
+    assert "no video (Interrupting-v0 has no pictures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("env", EXPERTS)
