@@ -55,9 +55,7 @@ def clone(
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}: give at least 1")
     network, act = _actor(model)
-    x, y = _observations(model, obs), _actions(model, actions)
-    if len(x) != len(y) or len(x) < 2:
-        raise ValueError(f"{len(x)} observations and {len(y)} actions: give as many of both, at least 2")
+    x, y = _rows(model, obs, actions)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(x), generator=generator).to(x.device)
     n = max(1, len(x) // 10)
@@ -80,6 +78,16 @@ def clone(
         model.actor_target.load_state_dict(model.actor.state_dict())  # type: ignore[attr-defined]
     train = _evaluate(network, act, *rest)
     return {"loss": train, "held_out_loss": best, "epoch": float(best_epoch), "n_updates": float(steps)}
+
+
+def check(model: BaseAlgorithm, obs: np.ndarray | Tensor, actions: np.ndarray | Tensor) -> None:
+    """Refuse what `clone` would refuse, and do nothing.
+
+    Raises:
+        ValueError: as `clone`.
+    """
+    _actor(model)
+    _rows(model, obs, actions)
 
 
 def cloning_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -133,6 +141,20 @@ def _unit(space: spaces.Space, policy: ActorCriticPolicy, x: Tensor) -> Tensor:
         return mean
     low, high = (torch.as_tensor(bound, device=mean.device) for bound in (space.low, space.high))
     return 2 * (mean - low) / (high - low) - 1
+
+
+def _rows(
+    model: BaseAlgorithm, obs: np.ndarray | Tensor, actions: np.ndarray | Tensor
+) -> tuple[Tensor, Tensor]:
+    """Observations and actions, checked, as the policy has them."""
+    x, y = _observations(model, obs), _actions(model, actions)
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} observations and {len(y)} actions: give as many of both")
+    if len(x) < 2:
+        raise ValueError(
+            f"{len(x)} transition to clone: give at least 2, by less subsampling or more episodes"
+        )
+    return x, y
 
 
 def _observations(model: BaseAlgorithm, obs: np.ndarray | Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def main(config: Config) -> Path:
     """
     from rlgen import enjoy, runs, session
 
-    command = session.Command("gail", build, begin, report, keep_reward)
+    command = session.Command("gail", build, begin, report, keep_reward, planned_flags)
     run = session.launch(config, command, lambda: new_plan(config))
     if config.video:
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
@@ -88,16 +88,16 @@ def new_plan(config: Config) -> dict[str, Any]:
     """What to run, fully resolved, as config.json holds it.
 
     Raises:
-        ValueError: no demonstrations, a file that cannot be read, no environment.
+        ValueError: no demonstrations, a file that cannot be read, no environment, flags that contradict
+            each other or the demonstrations.
     """
-    if not config.demos:
-        raise ValueError("no demonstrations: pass --demos FILE, or --resume RUN")
-    if config.reward and not config.reward.is_file():
-        raise ValueError(f"--reward {config.reward}: there is no such file, give the reward.pt of a run")
-    from rlgen import demonstrations
+    check_flags(config)
+    from rlgen import demonstrations, training
 
-    file = Path(config.demos)
-    demos = demonstrations.load(config.demos, env_id=config.env, download=config.download)
+    file = config.demos or ""
+    if config.env:
+        training.check_env_id(config.env)  # registers ours: some files are read by the time limit
+    demos = demonstrations.load(file, env_id=config.env, download=config.download)
     env, cloning = demos.env_id or "", config.algo == "bc"
     setting = config.setting or "default"
     algo = "ppo" if cloning else config.algo or ("trpo" if setting == "paper" else "ppo")
@@ -109,7 +109,7 @@ def new_plan(config: Config) -> dict[str, Any]:
         "command": "gail",
         **shared,
         "total_timesteps": 0 if cloning else shared["total_timesteps"],
-        "demos": str(file.resolve()) if file.exists() else str(file),
+        "demos": place(file),
         "n_demos": config.n_demos or len(demos.episodes),
         "subsample": config.subsample or 1,
         "setting": setting,
@@ -120,15 +120,68 @@ def new_plan(config: Config) -> dict[str, Any]:
     }
     if config.bc_epochs is None:
         rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
-        plan["bc_epochs"] = cloning_epochs(rows) if cloning else preset.bc_epochs
-    elif cloning and config.bc_epochs == 0:
-        raise ValueError("--bc-epochs is 0, and --algo bc does nothing else: give 1 or more, or leave it out")
+        plan["bc_epochs"] = cloning_epochs(rows) if cloning else preset.bc_epochs * demos.has_actions
+    if not demos.has_actions:
+        check_without_actions(plan)
     if config.form:
         plan["reward_params"]["form"] = config.form
     plan["label"] = f"{plan['n_demos']} demonstrations" + (
         f" by {plan['subsample']}" * (plan["subsample"] > 1)
     )
     return json.loads(json.dumps(plan))
+
+
+def check_flags(config: Config) -> None:
+    """Refuse flags that lack something or contradict each other.
+
+    Raises:
+        ValueError: with the remedy.
+    """
+    if not config.demos:
+        raise ValueError("no demonstrations: pass --demos FILE, or --resume RUN")
+    if config.reward and not config.reward.is_file():
+        raise ValueError(f"--reward {config.reward}: there is no such file, give the reward.pt of a run")
+    if config.reward and (config.form or config.reward_params):
+        raise ValueError(
+            f"--reward {config.reward} stays as it was trained: leave --form and --reward-params out"
+        )
+    if config.algo == "bc" and config.bc_epochs == 0:
+        raise ValueError("--bc-epochs is 0, and --algo bc does nothing else: give 1 or more, or leave it out")
+
+
+def check_without_actions(plan: dict[str, Any]) -> None:
+    """Refuse what needs the actions of the demonstrations.
+
+    Raises:
+        ValueError: cloning, or a new discriminator that looks at actions.
+    """
+    if plan["bc_epochs"]:
+        raise ValueError(
+            "the demonstrations hold no actions, cloning needs them: leave --bc-epochs and --algo bc out and "
+            "pass --reward-params state_only:True"
+        )
+    if not (plan["reward"] or plan["reward_params"].get("state_only")):
+        raise ValueError(
+            "the demonstrations hold no actions: imitate states alone, --reward-params state_only:True"
+        )
+
+
+def place(demos: str) -> str:
+    """The absolute path of a file or folder that is there; else a Minari id, as it is."""
+    return str(Path(demos).resolve() if Path(demos).exists() else Path(demos))
+
+
+def planned_flags(config: Config, plan: dict[str, Any]) -> dict[str, Any]:
+    """The flags in the terms of a plan, with which those of a resumed run are compared."""
+    flags = vars(config) | {
+        "demos": config.demos and place(config.demos),
+        "reward": config.reward and str(config.reward.resolve()),
+    }
+    if config.form:
+        flags["reward_params"] = {**(config.reward_params or {}), "form": config.form}
+    if config.algo == "bc" and plan["total_timesteps"] == 0:
+        flags |= {"algo": None, "total_timesteps": None}
+    return flags
 
 
 def cloning_epochs(rows: int) -> int:
@@ -142,29 +195,35 @@ def load_demonstrations(plan: dict[str, Any], setup: Setup) -> Demonstrations:
     Raises:
         ValueError: the file is not there, not readable, or does not fit the environment.
     """
-    import gymnasium as gym
-
     from rlgen import demonstrations, training
 
-    demos = demonstrations.load(plan["demos"], env_id=setup.env).take(plan["n_demos"])
     training.check_env_id(setup.env)
-    env = gym.make(training.qualified(setup.env), disable_env_checker=True, **setup.env_kwargs)
-    fitted = demos.fit(env.observation_space, env.action_space, setup.env)
-    env.close()
+    demos = demonstrations.load(plan["demos"], env_id=setup.env).take(plan["n_demos"])
+    venv = training.make_env(replace(setup, n_envs=1, normalize_obs=False, normalize_reward=False))
+    fitted = demos.fit(*demonstrations.native_spaces(venv), setup.env)
+    venv.close()
     return fitted
 
 
 def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> LearnedReward:
-    """The reward of a plan: a new discriminator, or a trained one that stays as it is."""
+    """The reward of a plan: a new discriminator, or a trained one that stays as it is.
+
+    Raises:
+        ValueError: an unknown or bad setting, a file that holds no reward.
+    """
     from rlgen.rewards import GAIL, Transitions, load_reward
 
     if plan["reward"]:
         return load_reward(Path(plan["reward"]))
-    expert = Transitions(*demos.transitions(plan["subsample"], seed))
-    params: dict[str, Any] = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in plan["reward_params"].items()
+    own = {
+        "expert": Transitions(*demos.transitions(plan["subsample"], seed)),
+        "expert_counts": (sum(episode.terminated for episode in demos.episodes), demos.n_steps),
+        "setting": plan["setting"],
+        "seed": seed,
     }
-    return GAIL(expert, setting=plan["setting"], seed=seed, **params)
+    for name in own.keys() & plan["reward_params"].keys():
+        raise ValueError(f"{name} is no setting of the reward: see --demos, --setting and --seed")
+    return GAIL(**own, **plan["reward_params"])
 
 
 def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
@@ -173,7 +232,7 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
     Raises:
         ValueError: what the demonstrations, the environment, SB3 or the reward refuse.
     """
-    from rlgen import demonstrations, scores, session, training
+    from rlgen import cloning, demonstrations, scores, session, training
     from rlgen.relabel import LearnReward
 
     setup = training.Setup.from_dict(plan["setup"])
@@ -189,6 +248,8 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
     )
     learner.install(model)
     if "random_return" not in plan:
+        if plan["bc_epochs"]:
+            cloning.check(model, *demos.transitions(plan["subsample"], setup.seed)[:2])
         print(demonstrations.report(demos))
         plan["random_return"] = scores.random_return(setup)
         plan["demos_return"] = None if demos.returns is None else float(demos.returns.mean())
@@ -216,30 +277,22 @@ def report(plan: dict[str, Any]) -> list[Any]:
 
 
 def keep_reward(run: Path, learner: LearnReward | None) -> None:
-    """Write run/reward.pt, from which the reward can be used by itself."""
+    """Write run/reward.pt, from which the reward can be used by itself, unless nothing was learned."""
     from rlgen.rewards import GAIL, save_reward
 
-    if learner is not None and isinstance(learner.reward, GAIL):
+    if learner is not None and isinstance(learner.reward, GAIL) and learner.reward.policy_rows > 0:
         save_reward(run / "reward.pt", learner.reward)
 
 
 def print_score(run: Path, plan: dict[str, Any]) -> None:
-    """Print the last evaluation's return, and where it stands between chance and the demonstrations."""
-    from rlgen.scores import score
+    """Print where the last evaluation's return stands between chance and the demonstrations."""
+    from rlgen.scores import verdict
 
     records = run / "evaluations.csv"
     rows = list(csv.DictReader(records.read_text().splitlines())) if records.exists() else []
-    if not rows:
-        return
-    value, random, demos = float(rows[-1]["mean_return"]), plan["random_return"], plan["demos_return"]
-    told = f"return {value:.5g} (random {random:.5g}"
-    if demos is None:
-        print(f"{told}; the demonstrations hold no rewards)")
-        return
-    told += f", demonstrations {demos:.5g}"
-    expert = plan["expert_return"]
-    told += f", the expert's unfiltered episodes {expert:.5g})" if expert is not None else ")"
-    print(f"{told}: score {score(value, random, demos):.3f}")
+    if rows:
+        known = (plan[name] for name in ("random_return", "demos_return", "expert_return"))
+        print(verdict(float(rows[-1]["mean_return"]), *known))
 
 
 if __name__ == "__main__":

@@ -34,8 +34,30 @@ def random_return(setup: Setup, episodes: int = 10) -> float:
 
 
 def score(value: float, random: float, expert: float) -> float:
-    """(R - R_random) / (R_expert - R_random)."""
-    return (value - random) / (expert - random)
+    """(R - R_random) / (R_expert - R_random); nan where the expert earns what random actions do."""
+    return (value - random) / (expert - random) if expert != random else float("nan")
+
+
+def verdict(value: float, random: float, demonstrations: float | None, expert: float | None) -> str:
+    """A line that says where a return stands.
+
+    Args:
+        value: the return.
+        random: return of random actions.
+        demonstrations: mean return of the demonstrations; None where they hold no rewards.
+        expert: mean return of all that the expert played; None where the file does not tell it.
+    """
+    known = {"random": random, "demonstrations": demonstrations, "the expert's unfiltered episodes": expert}
+    listed = ", ".join(f"{name} {level:.5g}" for name, level in known.items() if level is not None)
+    if demonstrations is None:
+        told = "the demonstrations hold no rewards"
+    elif demonstrations == random:
+        told = "no score, the demonstrations earn what random actions do"
+    else:
+        told = f"score {score(value, random, demonstrations):.3f}"
+    if expert is not None and expert != random:
+        told += f", {score(value, random, expert):.3f} against the unfiltered expert"
+    return f"return {value:.5g} ({listed}): {told}"
 
 
 class ImitationReport(BaseCallback):
@@ -58,10 +80,12 @@ class ImitationReport(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
-        if episodes and self.demonstrations is not None:
+        if episodes and self.demonstrations not in (None, self.random):
             value = score(float(np.mean(episodes)), self.random, self.demonstrations)
             self.logger.record("gail/score", value)
-        rounds = self.logger.name_to_value.get("gail/won_rounds", 0.0)
+        rounds = self.logger.name_to_value.get("gail/won_rounds")
+        if rounds is None:  # no refit in this rollout, or SB3 has written the log and emptied it
+            return
         if rounds >= WON_ROUNDS and not self.warned:
             print(f"warning: {ADVICE.format(rounds=int(rounds))}", flush=True)
         self.warned = rounds >= WON_ROUNDS or (self.warned and rounds > 0)

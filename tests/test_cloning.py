@@ -11,7 +11,7 @@ from sb3_contrib import TQC, TRPO, CrossQ
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from rlgen.cloning import clone, cloning_loss
+from rlgen.cloning import check, clone, cloning_loss
 
 ON_POLICY = {"ppo": PPO, "a2c": A2C, "trpo": TRPO}
 OFF_POLICY = {"sac": SAC, "tqc": TQC, "crossq": CrossQ, "td3": TD3, "ddpg": DDPG}
@@ -175,8 +175,12 @@ def test_what_cannot_be_cloned_is_refused():
         clone(model, OBS, OBS, epochs=1)
     with pytest.raises(ValueError, match="800 observations and 10 actions"):
         clone(model, OBS, ACTIONS[:10], epochs=1)
-    with pytest.raises(ValueError, match="at least 2"):
-        clone(model, OBS[:1], ACTIONS[:1], epochs=1)
+    for refuse in (partial(clone, epochs=1), check):
+        with pytest.raises(ValueError, match="1 transition to clone: give at least 2"):
+            refuse(model, OBS[:1], ACTIONS[:1])
+    before = snapshot(model)
+    check(model, OBS, ACTIONS)
+    assert all(torch.equal(value, before[name]) for name, value in snapshot(model).items())
     with pytest.raises(ValueError, match="epochs is 0"):
         clone(model, OBS, ACTIONS, epochs=0)
     with pytest.raises(ValueError, match="finite"):

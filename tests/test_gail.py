@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import gymnasium as gym
@@ -13,14 +16,23 @@ import pytest
 import torch
 
 import rlgen
-from rlgen import cli, demonstrations, runs
+from rlgen import cli, demonstrations, runs, session
 from rlgen.demonstrations import Demonstrations, Episode
-from rlgen.gail import BC_STEPS, Config, main, new_plan
-from rlgen.rewards import Transitions, load_reward
-from rlgen.scores import WON_ROUNDS, ImitationReport, random_return, score
-from rlgen.training import Setup
+from rlgen.gail import (
+    BC_STEPS,
+    Config,
+    load_demonstrations,
+    main,
+    make_reward,
+    new_plan,
+    planned_flags,
+)
+from rlgen.rewards import GAIL, Transitions, load_reward
+from rlgen.scores import WON_ROUNDS, ImitationReport, random_return, score, verdict
+from rlgen.training import Setup, check_env_id
 
 EPISODES = 3
+RETURNS = ("demos_return", "expert_return")
 TINY = Config(
     total_timesteps=2048,
     n_envs=2,
@@ -60,6 +72,27 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def others(file, tmp_path_factory):
+    """Demonstrations by random actions, and some without actions."""
+    folder = tmp_path_factory.mktemp("others")
+    generator = np.random.default_rng(0)
+    sizes: dict[str, tuple[int, np.ndarray]] = {
+        "Walker2d-v5": (17, generator.uniform(-1, 1, (50, 6)).astype(np.float32)),
+        "CartPole-v1": (4, generator.integers(2, size=50)),
+    }
+    for env_id, (width, actions) in sizes.items():
+        obs, rewards = generator.normal(size=(51, width)).astype(np.float32), np.ones(50, np.float32)
+        episode = Episode(obs, actions, rewards, True, False)
+        for name, kept in (("", episode), ("-states", replace(episode, actions=None))):
+            path = folder / f"{env_id}{name}.npz"
+            demonstrations.save(path, Demonstrations((kept,), env_id, None, "test"))
+    demos = demonstrations.load(file)
+    states = tuple(replace(episode, actions=None) for episode in demos.episodes)
+    demonstrations.save(folder / "Pendulum-v1-states.npz", replace(demos, episodes=states))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def finished(file, tmp_path_factory):
     return main(replace(TINY, demos=str(file), log_folder=tmp_path_factory.mktemp("logs"), subsample=20))
 
@@ -96,12 +129,22 @@ def test_the_policy_sees_observations_by_the_statistics_of_the_demonstrations(fi
     venv.close()
 
 
-def test_the_end_tells_where_the_return_stands(file, tmp_path, capsys):
+def test_the_terminal_tells_of_the_discriminator_and_at_the_end_where_the_return_stands(
+    file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("rlgen.progress.time", SimpleNamespace(monotonic=count(0.0, 20.0).__next__))
     run = main(replace(TINY, demos=str(file), log_folder=tmp_path))
-    *_, told, figure = capsys.readouterr().out.splitlines()
+    *lines, told, figure = capsys.readouterr().out.splitlines()
+    (*_, line) = [line for line in lines if "steps/s" in line]
+    parts = dict(part.rsplit(maxsplit=1) for part in line.split("   ")[-4:])
+    for name, metric in GAIL.shown.items():
+        value = pd.read_csv(run / "progress.csv")[f"gail/{metric}"].iloc[-1]
+        assert float(parts[name]) == pytest.approx(value, rel=0.01)
+    assert set(parts) == {"acc expert", "acc policy", "logit expert", "logit policy"}
     plan, value = runs.read_config(run), pd.read_csv(run / "evaluations.csv")["mean_return"].iloc[-1]
-    wanted = score(value, plan["random_return"], plan["demos_return"])
-    assert told.endswith(f"score {wanted:.3f}") and "unfiltered episodes -1000)" in told
+    wanted, unfiltered = (score(value, plan["random_return"], plan[of]) for of in RETURNS)
+    assert told.endswith(f": score {wanted:.3f}, {unfiltered:.3f} against the unfiltered expert")
+    assert "the expert's unfiltered episodes -1000)" in told
     assert figure == str(run / "reward_curve.png")
 
 
@@ -134,6 +177,9 @@ def test_a_trained_reward_scores_transitions_and_trains_a_fresh_policy(finished,
     assert before.shape == (len(batch.obs),) and before.std() > 0
     run = main(replace(TINY, demos=str(file), reward=finished / "reward.pt", log_folder=tmp_path))
     assert not (run / "reward.pt").exists()
+    main(replace(TINY, demos=str(file), reward=finished / "reward.pt", resume=run))
+    with pytest.raises(ValueError, match="--reward .*other.pt contradicts .*/reward.pt"):
+        main(Config(reward=tmp_path / "other.pt", resume=run))
     assert not equal(policy(run), policy(finished))
     assert torch.equal(load_reward(finished / "reward.pt").reward(batch), before)
 
@@ -143,7 +189,9 @@ def test_cloning_alone_and_cloning_first(file, tmp_path, capsys):
     alone = main(replace(config, algo="bc", total_timesteps=None, hyperparams=None))
     out = capsys.readouterr().out
     assert "behaviour cloning: loss" in out and ": score" in out
-    assert runs.read_config(alone)["total_timesteps"] == 0
+    assert runs.read_config(alone)["total_timesteps"] == 0 and not (alone / "reward.pt").exists()
+    again = replace(config, algo="bc", total_timesteps=None, hyperparams=None, resume=alone)
+    assert policy(main(again)).keys() and runs.read_config(alone)["total_timesteps"] == 0
     model, venv = rlgen.load(alone)
     batch = fitted(file).transitions()
     obs = venv.normalize_obs(batch.obs.numpy())  # type: ignore[attr-defined]
@@ -154,6 +202,68 @@ def test_cloning_alone_and_cloning_first(file, tmp_path, capsys):
     assert "behaviour cloning: loss" in capsys.readouterr().out and len(
         pd.read_csv(first / "evaluations.csv")
     )
+
+
+def test_the_runs_own_command_resumes_it_and_another_form_is_refused(finished, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    plan = runs.read_config(finished)
+    config = replace(TINY, demos=file.name, subsample=20, form="positive", resume=finished)
+    assert session.resumed_plan(finished, planned_flags(config, plan)) == plan
+    for flags, message in (
+        ({"form": "negative"}, "form:negative contradicts .* has positive"),
+        ({"algo": "bc"}, "--algo bc contradicts .* has ppo"),
+        ({"demos": "other.npz"}, "--demos other.npz contradicts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            main(replace(config, **flags))
+
+
+def test_where_there_are_no_actions_none_are_cloned(others, tmp_path):
+    states = {"state_only": True}
+    walker = Config(demos=str(others / "Walker2d-v5-states.npz"), reward_params=states)
+    assert new_plan(walker)["bc_epochs"] == 0
+    assert new_plan(replace(walker, demos=str(others / "Walker2d-v5.npz")))["bc_epochs"] == 1000
+    demos = str(others / "Pendulum-v1-states.npz")
+    run = main(replace(TINY, demos=demos, reward_params=states, total_timesteps=1024, log_folder=tmp_path))
+    assert (run / "reward.pt").exists()
+
+
+def test_ends_are_counted_before_subsampling():
+    """Policy and expert end at the same rate, and the absorbing state tells nothing, whatever the seed."""
+    generator = np.random.default_rng(0)
+
+    def episodes(n: int) -> Demonstrations:
+        obs = generator.normal(size=(n, 101, 3)).astype(np.float32)
+        actions = generator.uniform(-1, 1, (n, 100, 1)).astype(np.float32)
+        played = tuple(Episode(o, a, None, True, False) for o, a in zip(obs, actions, strict=True))
+        box = gym.spaces.Box(-9, 9, (3,)), gym.spaces.Box(-1, 1, (1,))
+        return Demonstrations(played, "X", None, "test").fit(*box, "X")
+
+    expert, fresh = episodes(4), Transitions(*episodes(40).transitions())
+    params = {"absorbing": True, "form": "logit", "updates_per_transition": 0.0}
+    plan = {"reward": None, "subsample": 20, "setting": "default", "reward_params": params}
+    for seed in range(8):
+        reward = make_reward(plan, expert, seed)
+        reward.update(fresh)
+        assert abs(reward.absorbing_reward()) < 1e-3
+
+
+def test_the_time_limit_of_our_own_environments_is_known_when_demonstrations_are_read(tmp_path):
+    """The format of imitation tells time limits from true ends by the length alone."""
+    check_env_id("rlgen/SparseMountainCar-v0")
+    limit = gym.spec("rlgen/SparseMountainCar-v0").max_episode_steps
+    assert limit is not None
+    obs, acts = np.zeros((limit + 1, 2), np.float32), np.zeros((limit, 1), np.float32)
+    ends = {"indices": np.array([], np.int64), "terminal": np.array([True])}
+    np.savez(tmp_path / "demos.npz", obs=obs, acts=acts, rews=np.zeros(limit, np.float32), **ends)
+    plan = {"demos": str(tmp_path / "demos.npz"), "n_demos": 1}
+    code = (
+        f"from {load_demonstrations.__module__} import load_demonstrations as load\n"
+        "from rlgen.training import Setup\n"
+        f"print(load({plan}, Setup('rlgen/SparseMountainCar-v0')).episodes[0].terminated)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("algo", ["sac", "trpo"])
@@ -207,10 +317,30 @@ def test_the_paper_setting_trains(file, tmp_path):
         (["--demos", "FILE", "--reward-params", "gradient_penelty:1"], "gradient_penalty"),
         (["--demos", "FILE", "--algo", "dqn"], "dqn"),
         (["--demos", "FILE", "--reward", "nowhere.pt"], "nowhere.pt"),
+        (["--demos", "FILE", "--reward", "FILE", "--form", "logit"], "leave --form and --reward-params out"),
+        (["--demos", "FILE", "--reward", "FILE", "--reward-params", "entropy:1"], "leave --form and"),
+        (["--demos", "FILE", "--reward", "FILE"], "holds no reward"),
+        (["--demos", "FILE", "--reward-params", "absorbing:false"], "absorbing is 'false': give True or"),
+        (["--demos", "FILE", "--reward-params", "hidden:64"], "hidden is 64: give"),
+        (["--demos", "FILE", "--reward-params", "seed:3"], "seed is no setting of the reward"),
+        (["--demos", "FILE", "--reward-params", "absorbing:True", "-params", "gamma:1.0"], "gamma is 1"),
+        (["--demos", "FILE", "--env-kwargs", "foo:1"], "cannot make Pendulum-v1 with {'foo': 1}"),
+        (
+            ["--demos", "FILE", "--algo", "bc", "--n-demos", "1", "--subsample", "500"],
+            "1 transition to clone",
+        ),
+        (["--demos", "CartPole-v1.npz", "--algo", "dqn", "--bc-epochs", "3"], "DQN has no actor"),
+        (["--demos", "Walker2d-v5-states.npz"], "no actions.*--reward-params state_only:True"),
+        (["--demos", "Walker2d-v5-states.npz", "--algo", "bc"], "no actions, cloning needs them"),
+        (
+            ["--demos", "Walker2d-v5-states.npz", "--bc-epochs", "9", "--reward-params", "state_only:True"],
+            "no actions, cloning needs them",
+        ),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_no_run(file, tmp_path, capsys, flags, message):
+def test_bad_input_is_one_line_and_leaves_no_run(file, others, tmp_path, capsys, flags, message):
     flags = [str(file) if flag == "FILE" else flag for flag in flags]
+    flags = [str(others / flag) if flag.endswith("v1.npz") or "-states" in flag else flag for flag in flags]
     assert cli.run(main, Config, [*flags, "-f", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and all(
@@ -222,6 +352,22 @@ def test_bad_input_is_one_line_and_leaves_no_run(file, tmp_path, capsys, flags, 
 def test_score_is_zero_for_chance_and_one_for_the_demonstrations():
     assert score(-100.0, -100.0, 300.0) == 0.0 and score(300.0, -100.0, 300.0) == 1.0
     assert score(100.0, -100.0, 300.0) == 0.5
+
+
+def test_a_return_without_a_scale_has_no_score():
+    told = verdict(5.0, 3.0, None, None)
+    assert told == "return 5 (random 3): the demonstrations hold no rewards"
+    told = verdict(5.0, 3.0, 3.0, 7.0)
+    assert told.endswith(
+        "no score, the demonstrations earn what random actions do, 0.500 against the unfiltered expert"
+    )
+    assert np.isnan(score(5.0, 3.0, 3.0))
+    logged: dict[str, float] = {}
+    report = ImitationReport(3.0, 3.0)
+    logger = SimpleNamespace(name_to_value=logged, record=logged.__setitem__)
+    report.model = SimpleNamespace(ep_info_buffer=[{"r": 5.0}], logger=logger)  # type: ignore[assignment]
+    report.on_rollout_end()
+    assert logged == {}
 
 
 def test_random_return_is_that_of_uniform_actions():
@@ -237,6 +383,8 @@ def test_a_discriminator_that_has_won_is_told_of_once(capsys):
     report.model = SimpleNamespace(ep_info_buffer=[], logger=logger)  # type: ignore[assignment]
     for rounds in (0, WON_ROUNDS - 1, WON_ROUNDS, WON_ROUNDS + 1, 0, WON_ROUNDS):
         logged["gail/won_rounds"] = float(rounds)
+        report.on_rollout_end()
+        logged.clear()  # as SB3 does when it has written the log; off-policy most rollouts refit nothing
         report.on_rollout_end()
     out = capsys.readouterr().out
     assert out.count("warning: the discriminator has told") == 2 and "gradient_penalty:10" in out
