@@ -12,8 +12,10 @@ from __future__ import annotations
 import pickle
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,9 +75,11 @@ def main(config: Config) -> None:
     import numpy as np
 
     from rlgen import enjoy
-    from rlgen.demonstrations import native_spaces, report, save, save_minari
+    from rlgen.demonstrations import check_minari_id, native_spaces, report, save, save_minari
 
-    env, model, venv = load_run(config) if config.agent.is_dir() else load_zip(config)
+    if config.minari:
+        check_minari_id(config.minari)
+    env, kwargs, model, venv = load_run(config) if config.agent.is_dir() else load_zip(config)
     model.set_random_seed(config.seed)
     tried = play(config, model, venv)
     kept = [episode for episode in tried if not (config.full_only and episode.terminated)]
@@ -88,7 +92,7 @@ def main(config: Config) -> None:
     if config.out:
         extra = {"seeds": np.array(seeds), "attempt_returns": returns, "attempt_lengths": lengths}
         save(config.out, demos, extra)
-    where = save_minari(config.minari, demos, seeds) if config.minari else None
+    where = save_minari(config.minari, demos, seeds, kwargs) if config.minari else None
     print(report(demos.fit(*spaces, env)))
     for path in (config.out, where):
         if path:
@@ -115,8 +119,8 @@ def play(config: Config, model: Any, venv: Any) -> Sequence[Played]:
     return tried
 
 
-def load_run(config: Config) -> tuple[str, Any, Any]:
-    """Environment id, model and environment of a run of ours; nothing is unpickled."""
+def load_run(config: Config) -> tuple[str, Mapping[str, Any], Any, Any]:
+    """Environment id and arguments, model and environment of a run of ours; nothing is unpickled."""
     from rlgen import runs
 
     for name in ("env", "env_kwargs", "algo", "vecnormalize"):
@@ -124,11 +128,11 @@ def load_run(config: Config) -> tuple[str, Any, Any]:
             flag = name.replace("_", "-")
             raise ValueError(f"{config.agent} is a run folder and knows its own {flag}: leave --{flag} out")
     setup = runs.read_setup(config.agent)
-    return setup.env, *runs.load(config.agent)
+    return setup.env, setup.env_kwargs, *runs.load(config.agent)
 
 
-def load_zip(config: Config) -> tuple[str, Any, Any]:
-    """Environment id, model and environment of an agent that SB3 saved.
+def load_zip(config: Config) -> tuple[str, Mapping[str, Any], Any, Any]:
+    """Environment id and arguments, model and environment of an agent that SB3 saved.
 
     Raises:
         ValueError: no --trust, no --env or --algo, or files that do not fit them.
@@ -149,14 +153,16 @@ def load_zip(config: Config) -> tuple[str, Any, Any]:
     model = _unpickle(config)
     env = _matching_env(config, model)
     venv = TransitionRecorder(DummyVecEnv([lambda: env]))
+    kwargs = config.env_kwargs or {}
     if config.vecnormalize is None:
-        return config.env, model, venv
+        return config.env, kwargs, model, venv
     try:
-        normalized = VecNormalize.load(str(config.vecnormalize), venv)
+        with gym_as_gymnasium():
+            normalized = VecNormalize.load(str(config.vecnormalize), venv)
     except UNPICKLED as error:
         raise ValueError(f"cannot read --vecnormalize {config.vecnormalize}: {error}") from error
     normalized.training = normalized.norm_reward = False
-    return config.env, model, normalized
+    return config.env, kwargs, model, normalized
 
 
 UNPICKLED = (
@@ -186,9 +192,25 @@ def _unpickle(config: Config) -> Any:
     replaced = {"lr_schedule": None, "learning_rate": 0.0, "clip_range": 0.0, "buffer_size": 1}
     try:
         algorithm = getattr(import_module(module), name)
-        return algorithm.load(config.agent, device="cpu", custom_objects=replaced)
+        with gym_as_gymnasium():
+            return algorithm.load(config.agent, device="cpu", custom_objects=replaced)
     except UNPICKLED as error:
         raise ValueError(f"cannot load {config.agent} as {config.algo}: {error}") from error
+
+
+@contextmanager
+def gym_as_gymnasium() -> Iterator[None]:
+    """Let pickles that name gym, the former gymnasium, find its classes, if gym is not installed."""
+    if find_spec("gym"):
+        yield
+        return
+    ours = [name for name in sys.modules if name.partition(".")[0] == "gymnasium"]
+    sys.modules.update({name.replace("gymnasium", "gym", 1): sys.modules[name] for name in ours})
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "gym"]:
+            del sys.modules[name]
 
 
 def _matching_env(config: Config, model: Any) -> gym.Env:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
+import pickle
+import sys
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -115,6 +121,57 @@ def test_an_agent_of_sb3_is_recorded_behind_trust(agent, tmp_path, capsys):
     assert "pass --trust" in capsys.readouterr().err
     assert cli.run(main, Config, [*flags, "--trust"]) == 0
     replayed(out)
+
+
+def test_an_agent_saved_with_gym_is_recorded(agent, tmp_path):
+    """Its spaces are classes of a module that is not installed, in the zip and in the statistics."""
+
+    def as_gym(thing: object) -> bytes:
+        data = pickle.dumps(thing, 0)
+        assert b"cgymnasium." in data
+        return data.replace(b"cgymnasium.", b"cgym.")
+
+    zipped, statistics = agent
+    model = PPO.load(zipped, device="cpu")
+    old = tmp_path / "old.zip"
+    with zipfile.ZipFile(zipped) as archive, zipfile.ZipFile(old, "w") as out:
+        data = json.loads(archive.read("data"))
+        for name in ("observation_space", "action_space"):
+            data[name][":serialized:"] = base64.b64encode(as_gym(getattr(model, name))).decode()
+        for name in archive.namelist():
+            out.writestr(name, json.dumps(data) if name == "data" else archive.read(name))
+    normalized = VecNormalize.load(str(statistics), make_vec_env("InvertedPendulum-v5", n_envs=1))
+    (tmp_path / "old.pkl").write_bytes(as_gym(normalized))
+    files = {}
+    for name, (zipped, statistics) in {"new": agent, "old": (old, tmp_path / "old.pkl")}.items():
+        files[name] = tmp_path / f"{name}.npz"
+        config = Config(zipped, files[name], episodes=1, env="InvertedPendulum-v5", algo="ppo", trust=True)
+        main(replace(config, vecnormalize=statistics))
+    (new,), (played,) = (demonstrations.load(file).episodes for file in files.values())
+    assert played.obs.tobytes() == new.obs.tobytes() and "gym" not in sys.modules
+
+
+def test_minari_knows_the_arguments_of_the_environment_and_its_id_is_checked_first(tmp_path, monkeypatch):
+    minari = pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    for wrong in ("pendulum", "a pendulum-v0"):
+        with pytest.raises(ValueError, match=f"'{wrong}' is no id .* such as mujoco/hopper/expert-v0"):
+            main(Config(tmp_path / "nowhere", minari=wrong))
+    config = train_vime.Config(
+        env="Pendulum-v1",
+        env_kwargs={"g": 5.0},
+        bonus="none",
+        total_timesteps=64,
+        n_envs=1,
+        eval_freq=0,
+        hyperparams={"n_steps": 64, "batch_size": 64, "n_epochs": 1},
+        log_folder=tmp_path,
+    )
+    record = Config(train_vime.main(config), minari="test/light-v0", episodes=1)
+    main(record)
+    assert minari.load_dataset("test/light-v0").env_spec.kwargs["g"] == 5.0
+    with pytest.raises(ValueError, match="there is one in"):
+        main(replace(record, agent=tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(

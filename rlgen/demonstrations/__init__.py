@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlgen.demonstrations.episodes import Demonstrations, Episode, Steps
     from rlgen.demonstrations.loader import load
-    from rlgen.demonstrations.minari_dataset import save_minari
+    from rlgen.demonstrations.minari_dataset import check_minari_id, save_minari
     from rlgen.demonstrations.spaces import native_spaces
     from rlgen.demonstrations.summary import report
     from rlgen.demonstrations.writer import save
@@ -25,6 +25,7 @@ _HOME = {
     "Demonstrations": "episodes",
     "Episode": "episodes",
     "Steps": "episodes",
+    "check_minari_id": "minari_dataset",
     "load": "loader",
     "native_spaces": "spaces",
     "report": "summary",
@@ -32,7 +33,17 @@ _HOME = {
     "save_minari": "minari_dataset",
 }
 
-__all__ = ["Demonstrations", "Episode", "Steps", "load", "native_spaces", "report", "save", "save_minari"]
+__all__ = [
+    "Demonstrations",
+    "Episode",
+    "Steps",
+    "check_minari_id",
+    "load",
+    "native_spaces",
+    "report",
+    "save",
+    "save_minari",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,39 @@ def download(dataset_id: str) -> None:
         raise ValueError(f"cannot download the Minari dataset {dataset_id!r}: {error}") from error
 
 
-def save_minari(dataset_id: str, demos: Demonstrations, seeds: Sequence[int] | None = None) -> Path:
+def check_minari_id(dataset_id: str) -> None:
+    """Refuse an id under which `save_minari` could not write.
+
+    Raises:
+        ValueError: No package minari, or a bad or used id.
+    """
+    _package()
+    try:
+        import_module("minari.dataset.minari_dataset").parse_dataset_id(dataset_id)
+    except (TypeError, ValueError) as error:  # TypeError: without a version
+        raise ValueError(
+            f"{dataset_id!r} is no id of a Minari dataset: give one such as mujoco/hopper/expert-v0"
+        ) from error
+    if (root() / dataset_id).exists():
+        raise ValueError(
+            f"cannot write the Minari dataset {dataset_id!r}: there is one in {root()}, give another name or "
+            "version"
+        )
+
+
+def save_minari(
+    dataset_id: str,
+    demos: Demonstrations,
+    seeds: Sequence[int] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Path:
     """Write demonstrations as a new Minari dataset; `load` reads the same numbers back.
 
     Args:
         dataset_id: Such as mujoco/hopper/expert-v0.
         demos: As recorded or loaded, before `fit`; with actions and rewards.
         seeds: Of each episode's reset, if known.
+        env_kwargs: Arguments of `gymnasium.make` with which they were recorded.
 
     Returns:
         The dataset's folder.
@@ -117,6 +143,7 @@ def save_minari(dataset_id: str, demos: Demonstrations, seeds: Sequence[int] | N
     Raises:
         ValueError: No package minari, a bad or used id, or demonstrations that Minari cannot hold.
     """
+    check_minari_id(dataset_id)
     minari = _package()
     if (
         demos.action_size is not None
@@ -129,7 +156,7 @@ def save_minari(dataset_id: str, demos: Demonstrations, seeds: Sequence[int] | N
         )
     buffer = import_module("minari.data_collector.episode_buffer").EpisodeBuffer
     try:
-        env = gym.make(demos.env_id, disable_env_checker=True)
+        env = gym.make(demos.env_id, disable_env_checker=True, **(env_kwargs or {}))
         dtype = env.observation_space.dtype
         buffers = [
             buffer(
