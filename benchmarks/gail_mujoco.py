@@ -7,8 +7,9 @@
 
 DIR holds the demonstrations (Hopper.npz and so on); RLGEN_DATA/demos unless given. Fixed before the first of
 these runs: seeds from 100 on, the steps of each task, demonstrations subsampled by 20 (50 pairs an episode),
-the command's preset. Scores are (R - random) / (demonstrations - random) of 50 deterministic episodes on
-fresh seeds, from the end of the run, never from its best moment.
+the command's preset. One thing is not subsampled: the mean and variance that normalise what the policy sees
+(PPO's and cloning's, frozen) come from all rows of the n episodes. Scores are (R - random) / (demonstrations
+- random) of 50 deterministic episodes on fresh seeds, from the end of the run, never from its best moment.
 
     ppo     GAIL with PPO from the first n episodes, n as in TASKS
     bc      behaviour cloning alone, from the same
