@@ -111,7 +111,8 @@ def trained_model(run: Path, data_dir: Path | None) -> tuple[LikelihoodModel, Pl
         raise ValueError(f"{run} is not finished: python -m benchmarks.images --resume {run}")
     task = models.build({**plan, "device": "cpu"}, load(plan["data"], data_dir or plan["data_dir"]))
     assert isinstance(task, LikelihoodTask)
-    task.restore(load_state(run / "final"))
+    # Nothing is drawn from the run's generators, whose states fit the device of the run alone.
+    task.restore({**load_state(run / "final"), "generators": task.state()["generators"]})
     return task.tested, plan
 
 

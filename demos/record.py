@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rlgen.enjoy import Played
 
 MOST_TRIES = 10
-"""Episodes tried for each that is wanted, before --full-only gives up."""
+"""Episodes tried for each that is to be kept, before giving up."""
 arg = tyro.conf.arg
 
 
@@ -48,6 +48,8 @@ class Config:
     """Episodes to keep."""
     full_only: bool = False
     """Keep only episodes that reach the time limit."""
+    min_return: Annotated[cli.MaybeNumber, cli.number("none")] = None
+    """Keep only episodes that earn at least as much."""
     seed: Annotated[int, cli.whole("10000", least=0)] = 10_000
     """Episode k starts from seed + k."""
     stochastic: bool = False
@@ -82,7 +84,7 @@ def main(config: Config) -> None:
     env, kwargs, model, venv = load_run(config) if config.agent.is_dir() else load_zip(config)
     model.set_random_seed(config.seed)
     tried = play(config, model, venv)
-    kept = [episode for episode in tried if not (config.full_only and episode.terminated)]
+    kept = [episode for episode in tried if wanted(config, episode)]
     returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in tried])
     demos = replace(enjoy.as_demonstrations(env, venv, kept), expert_return=float(np.mean(returns)))
     spaces = native_spaces(venv)
@@ -103,7 +105,7 @@ def play(config: Config, model: Any, venv: Any) -> Sequence[Played]:
     """All episodes tried until enough are kept.
 
     Raises:
-        ValueError: too few reach the time limit.
+        ValueError: too few are as they are wanted.
     """
     from rlgen import enjoy
 
@@ -112,11 +114,17 @@ def play(config: Config, model: Any, venv: Any) -> Sequence[Played]:
     while n_kept < config.episodes:
         if len(tried) == MOST_TRIES * config.episodes:
             raise ValueError(
-                f"{n_kept} of {len(tried)} episodes reached the time limit: leave --full-only out"
+                f"{n_kept} of {len(tried)} episodes are kept: leave --full-only out, or lower --min-return"
             )
         tried.append(enjoy.play(model, venv, config.seed + len(tried), not config.stochastic))
-        n_kept += not (config.full_only and tried[-1].terminated)
+        n_kept += wanted(config, tried[-1])
     return tried
+
+
+def wanted(config: Config, episode: Played) -> bool:
+    """Whether an episode that was played is kept."""
+    whole = not (config.full_only and episode.terminated)
+    return whole and (config.min_return is None or episode.rewards.sum() >= config.min_return)
 
 
 def load_run(config: Config) -> tuple[str, Mapping[str, Any], Any, Any]:

@@ -16,6 +16,7 @@ from benchmarks.images import filters, likelihood_album
 from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
 from benchmarks.images.uses import psnr
 from rlgen import cli
+from rlgen.folder import seal
 from tests import image_files as make
 from tests.test_images_command import run
 from tests.test_images_likelihood import flags
@@ -106,6 +107,16 @@ def test_the_model_is_the_averaged_one(folder):
     model, _ = trained_model(place, None)
     assert all(torch.equal(value, state["average"][f"module.{k}"]) for k, value in model.state_dict().items())
     assert any(not torch.equal(value, state["model"][k]) for k, value in model.state_dict().items())
+
+
+def test_a_run_of_another_device_can_be_used(folder):
+    final = run(*flags("vae", "mnist-static")) / "final"
+    manifest, state = json.loads((final / "manifest.json").read_text()), torch.load(final / "state.pt")
+    state["generators"]["noise"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
+    torch.save(state, final / "state.pt")
+    seal(final.rename(final.with_name("copy")), final, step=manifest["step"])
+    model, _ = trained_model(final.parent, None)
+    assert all(torch.equal(value, state["model"][k]) for k, value in model.state_dict().items())
 
 
 def test_runs_of_other_images_and_unfinished_ones_are_refused(folder, capsys):

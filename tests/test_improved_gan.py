@@ -195,3 +195,8 @@ def test_unlabelled_images_help_to_classify_a_toy():
         return (model.logits(images).argmax(1) == labels).float().mean().item()
 
     assert accuracy(1.0) > 0.99 > 0.95 > accuracy(0.0)
+
+
+def test_bytes_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="apply from_bytes"):
+        ImprovedGAN(SMALL).logits(torch.zeros(2, 1, 16, 16, dtype=torch.uint8))

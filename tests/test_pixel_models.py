@@ -9,7 +9,7 @@ import torch
 
 from rlgen.generative.likelihood import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
-from rlgen.generative.pixelcnn import PixelCNN, PixelCNNConfig
+from rlgen.generative.pixelcnn import PIXELCNN_MNIST, PixelCNN, PixelCNNConfig
 from rlgen.generative.pixelrnn import PixelRNN, PixelRNNConfig
 
 SMALL: Any = {"width": 4, "depth": 2, "head": 6, "first_kernel": 3}
@@ -169,3 +169,9 @@ def test_unknown_layers_are_refused():
         PixelRNN(PixelRNNConfig(layer="column"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="choose odd numbers"):
         PixelCNN(PixelCNNConfig(kernel=2))
+
+
+def test_levels_that_the_model_has_not_are_refused():
+    model = PixelCNN(PIXELCNN_MNIST)
+    with pytest.raises(ValueError, match="images go up to 255, the model's to 1: apply from_bytes"):
+        model.log_prob(torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))

@@ -75,6 +75,22 @@ def test_a_run_is_recorded_as_it_would_be_played(run, tmp_path, capsys):
         assert file["seeds"].tolist() == [7, 8] and file["attempt_lengths"].tolist() == [200, 200]
 
 
+def test_only_episodes_that_earn_enough_are_kept_and_the_file_tells_of_all(run, tmp_path):
+    out = tmp_path / "demos.npz"
+    main(Config(run, out=out, episodes=8, seed=7))
+    with np.load(out, allow_pickle=False) as file:
+        bar = float(np.median(file["attempt_returns"]))
+    main(Config(run, out=out, episodes=4, seed=7, min_return=bar))
+    demos = demonstrations.load(out)
+    with np.load(out, allow_pickle=False) as file:
+        tried = file["attempt_returns"]
+    assert demos.returns is not None
+    assert demos.returns.min() >= bar > tried.min() and len(demos.returns) == 4
+    assert demos.expert_return == pytest.approx(tried.mean())
+    with pytest.raises(ValueError, match="0 of 10 episodes are kept: .* lower --min-return"):
+        main(Config(run, out=out, episodes=1, min_return=1.0))
+
+
 def test_the_expert_replayed_live_stays_at_chance(run, tmp_path):
     """Played again through the training environments, where precision or scaling could give it away."""
     out = tmp_path / "demos.npz"

@@ -35,3 +35,12 @@ def test_reordering_and_its_gradient_are_those_of_indexing():
     (mine,) = torch.autograd.grad((reorder(x, order, inverse) * weight).sum(), x)
     (oracle,) = torch.autograd.grad((x[order] * weight).sum(), x)
     assert torch.equal(mine, oracle)
+
+
+def test_orders_made_in_inference_mode_can_be_trained_with():
+    skew_orders.cache_clear()
+    with torch.inference_mode():
+        skew_orders(2, 3, False, CPU)
+    x = torch.ones(6, 1, requires_grad=True)
+    reorder(x, *skew_orders(2, 3, False, CPU)).sum().backward()
+    assert x.grad is not None

@@ -87,7 +87,7 @@ prints them beside the references.
         python -m benchmarks.images --model resnet_vae --data cifar10-subset --settings flow:0
 
     On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.56 and 3.74 (Kingma et al.
-    2016, table 4, depth 4), 3.14 (van den Oord et al. 2016, table 5).
+    2016, table 4, depth 4), 2.92 (Salimans et al. 2017, table 1).
 
         python -m benchmarks.images --model resnet_vae --data cifar10 --device cuda --stop-after 25
         python -m benchmarks.images --model resnet_vae --data cifar10 --settings flow:0 --device cuda \\

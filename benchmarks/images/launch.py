@@ -38,6 +38,7 @@ def launch(options: Options) -> Path:
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
     limit_threads()
+    torch.backends.cudnn.allow_tf32 = False  # its errors of 1e-3 would show in nats and in exact sampling
     run, plan, data, checkpoint = _resume(options) if options.resume else _begin(options)
     task = models.build(plan, data)
     if run is None:

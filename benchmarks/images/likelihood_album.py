@@ -56,8 +56,8 @@ def sections(
     rows = np.random.default_rng(2).permutation(len(data.test))[: 4 * album.COLUMNS]
     x = levels(data.test.images[rows])
     back = to_images(model.reconstruct(x))
-    pairs = np.stack([_bytes(model, x), back], 1).reshape(-1, album.COLUMNS // 2, 2, *back.shape[1:])
-    grid = pictures.grid(pairs.reshape(-1, *back.shape[1:]), album.COLUMNS, scale=album.scale_of(back))
+    pairs = np.stack([_bytes(model, x), back], 1).reshape(-1, *back.shape[1:])
+    grid = pictures.grid(pairs, album.COLUMNS, scale=album.scale_of(back))
     found.append(("test images, each with its reconstruction", grid))
     ends = model.encode(x[: min(len(x) // 2, album.LINES) * 2])
     title, line = album.interpolation(lambda z: to_images(model.decode(z)), ends)

@@ -42,7 +42,10 @@ OWN_FLAGS = {
     "batch_size": "--batch-size",
 }
 """Settings that are not for --settings."""
-AT_LEAST_ONE = ("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes")
+AT_LEAST_ONE = (
+    *("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes"),
+    *("latent_size", "depth", "width", "head"),
+)
 
 
 def check_flags(flags: Options) -> None:
@@ -75,7 +78,7 @@ def check_data(model: str, data: ImageData) -> None:
     """Refuse data that the model cannot learn from.
 
     Raises:
-        ValueError: No labels where they are needed.
+        ValueError: No labels where they are needed, or hardly any test images.
     """
     if model in SEMI_SUPERVISED and data.train.labels is None:
         raise ValueError(
@@ -84,6 +87,8 @@ def check_data(model: str, data: ImageData) -> None:
         )
     if data.drawn_anew and model in ADVERSARIAL:
         raise ValueError(f"{data.name} is for models with a likelihood: pass --data mnist for {model}")
+    if len(data.test) < 2:
+        raise ValueError(f"{data.name} has {len(data.test)} test images: give at least 2, by more pictures")
 
 
 def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: str) -> Plan:
@@ -218,6 +223,8 @@ def name_of(plan: Plan, n_classes: int) -> str:
         parts.append(str(plan["labels_per_class"] * n_classes))
     if plan.get("variant"):
         parts.append(plan["variant"])
+    if plan["labels_per_class"] and plan["label_seed"] != plan["seed"]:
+        parts.append(f"label_seed={plan['label_seed']}")
     parts += [f"{name}={_word(value)}" for name, value in sorted(plan["settings"].items())]
     return "-".join(parts)
 

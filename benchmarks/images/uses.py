@@ -113,7 +113,8 @@ def inpaint(digits: Digits) -> Use:
         found = digits.model.sample(len(x), digits.generator, Given(half, known)).float()
     else:
         p = digits.restored(lambda part: partial(half[part], known[part]), half)
-        found = (torch.rand(p.shape, generator=digits.generator) < p).float()
+        drawn = torch.rand(p.shape, generator=digits.generator) < p
+        found = torch.where(known, x, drawn).float()
     figures = {
         "inpainting_accuracy": digits.accuracy(found),
         "inpainting_accuracy_half": digits.accuracy(half.float()),

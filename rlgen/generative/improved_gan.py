@@ -188,7 +188,7 @@ class ImprovedGAN(AdversarialModel):
 
         With minibatch discrimination they depend on the whole batch: pass batches of `batch_size`.
         """
-        return (self.average.module if averaged else self.discriminator)(images)
+        return (self.average.module if averaged else self.discriminator)(self.check(images))
 
     def update_averages(self) -> None:
         """Take the classifier's parameters into their average."""

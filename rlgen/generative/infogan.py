@@ -134,6 +134,7 @@ class InfoGAN(AdversarialModel):
     biases ahead of batch normalisation                     absent: it takes them out again
     1e-8 inside logarithms                                  logits instead
     samples normalised by the batch that they come in       by a fixed reference batch: see `generate`
+    55,000 training images                                  the benchmark has all 60,000
     ======================================================  ==============================================
 
     Args:
@@ -226,7 +227,7 @@ class InfoGAN(AdversarialModel):
 
         Pass a few hundred images, or such a reference: with few, each moves the others' result.
         """
-        n = 0 if reference is None else len(reference)
+        n, images = 0 if reference is None else len(reference), self.check(images)
         images = images if reference is None else torch.cat([reference, images])
         return self.discriminator.posterior(self.discriminator.trunk(images, n), n)
 

@@ -103,6 +103,8 @@ class LikelihoodModel(nn.Module):
                 f"(B, {', '.join(map(str, shape))}) from 0 to {levels - 1}: set image_shape, and apply "
                 "from_bytes"
             )
+        if not x.is_cuda and len(x) and int(x.max()) >= levels:  # a GPU would wait for the answer
+            raise ValueError(f"images go up to {int(x.max())}, the model's to {levels - 1}: apply from_bytes")
         return x
 
     def centred(self, x: Tensor) -> Tensor:

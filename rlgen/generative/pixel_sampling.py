@@ -12,6 +12,8 @@ uniforms, and all three ways give the same one, bit for bit:
 
 The last presumes that zero weights hide later pixels from the last bit of an output. Direct convolution
 does so. Kernels that transform their input (Winograd, Fourier) do not, which some GPU libraries may choose.
+On a GPU the margin of 1e-5 also wants convolutions in float32: torch.backends.cudnn.allow_tf32 = False, as in
+benchmarks/images.
 
 References:
     Ramachandran et al. 2017 (arXiv 1704.06001), the cache; Song et al. 2021 (arXiv 2002.03629), Jacobi

@@ -52,10 +52,11 @@ def skew_orders(height: int, width: int, mirrored: bool, device: torch.device) -
         mirrored: Whether diagonals run from upper left to lower right, those of the mirrored image.
         device: Where to put them.
     """
-    rows = [torch.arange(line.low, line.high) for line in diagonals(height, width)]
-    columns = torch.cat([d - row for d, row in enumerate(rows)])
-    order = torch.cat(rows) * width + (width - 1 - columns if mirrored else columns)
-    return order.to(device), order.argsort().to(device)
+    with torch.inference_mode(False):  # they are kept, and later calls may train
+        rows = [torch.arange(line.low, line.high) for line in diagonals(height, width)]
+        columns = torch.cat([d - row for d, row in enumerate(rows)])
+        order = torch.cat(rows) * width + (width - 1 - columns if mirrored else columns)
+        return order.to(device), order.argsort().to(device)
 
 
 def reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
