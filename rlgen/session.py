@@ -67,10 +67,11 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     checkpoint = None
     if options.resume:
         run, name = options.resume, cli.module_of(type(options))
-        made_by = runs.read_config(run).get("command")
+        stored = runs.read_config(run)
+        made_by = stored.get("command")
         if made_by != name.rpartition(".")[2]:
             raise ValueError(f"{run} is of the command {made_by}, not of {name}: resume it with that")
-        plan = resumed_plan(run, command.flags(options, runs.read_config(run)))
+        plan = resumed_plan(run, command.flags(options, stored))
         checkpoint = runs.check_resume(run, options.env) if begun(run) else None
         model, learner = command.build(plan)
         runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -14,19 +15,12 @@ from demos import record, train_expert
 from demos.train_expert import EXPERTS, Config, main
 from rlgen import cli, demonstrations, runs
 
-TINY = {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
+TINY = Config(n_envs=1, hyperparams={"n_steps": 64, "batch_size": 64, "n_epochs": 1})
 
 
 def test_an_expert_trains_goes_on_and_is_recorded(tmp_path):
-    config = Config(
-        env="InvertedPendulum-v5",
-        total_timesteps=128,
-        n_envs=1,
-        hyperparams=TINY,
-        eval_freq=64,
-        log_folder=tmp_path,
-    )
-    run = main(config)
+    flags = {"total_timesteps": 128, "eval_freq": 64, "log_folder": tmp_path}
+    run = main(replace(TINY, env="InvertedPendulum-v5", **flags))
     assert run == tmp_path / "expert" / "InvertedPendulum-v5_1"
     assert runs.read_config(run)["setup"]["normalize_reward"]
     main(Config(resume=run, total_timesteps=256))
@@ -64,16 +58,9 @@ def interrupting():
 def test_an_interrupted_expert_says_how_it_goes_on_and_video_is_heard(
     interrupting, tmp_path, capsys, monkeypatch
 ):
-    config = Config(
-        env="Interrupting-v0",
-        total_timesteps=192,
-        n_envs=1,
-        hyperparams=TINY,
-        eval_freq=0,
-        log_folder=tmp_path,
-    )
+    flags = {"total_timesteps": 192, "eval_freq": 0, "log_folder": tmp_path}
     with pytest.raises(SystemExit):
-        main(config)
+        main(replace(TINY, env="Interrupting-v0", **flags))
     run = tmp_path / "expert" / "Interrupting-v0_1"
     assert f"python -m demos.train_expert --resume {run}" in capsys.readouterr().out
     monkeypatch.setattr(Interrupting, "steps", 40)
