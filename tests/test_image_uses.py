@@ -73,6 +73,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RLGEN_DATA", str(tmp_path))
     monkeypatch.setattr(likelihood_album, "PIXEL_GRID", 1)
+    monkeypatch.setattr(likelihood_album, "DRAWS", 1)
+    monkeypatch.setattr(likelihood_album, "STEPS", 2)
     monkeypatch.setattr("benchmarks.images.uses.LABELS_PER_CLASS", 2)
     monkeypatch.setattr("benchmarks.images.uses.DRAWS_OF_LABELS", 1)
     for name, stem in (("mnist", "mnist"), ("mnist-static", "binarized_mnist")):

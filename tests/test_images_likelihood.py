@@ -45,6 +45,9 @@ def place(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RLGEN_DATA", str(tmp_path))
     monkeypatch.setattr(likelihood_album, "PIXEL_GRID", 2)
+    monkeypatch.setattr(likelihood_album, "DRAWS", 1)
+    monkeypatch.setattr(likelihood_album, "STEPS", 2)
+    monkeypatch.setattr(likelihood_album.restorations, "SHOWN", 3)
     for name, stem in DATA.items():
         (tmp_path / f"{stem}.npz").write_bytes(make.npz(make.tables(name)))
     return tmp_path
@@ -75,6 +78,20 @@ def test_each_model_ends_in_a_record_of_nats_a_page_and_a_film(place, model, cap
     assert iio.imread(run_place / "page.png").shape[1] > 500
     assert len(iio.imread(run_place / "film.gif")) == 3
     assert "valid_nats" in rows(run_place)[0] and "train_nats" in rows(run_place)[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "shown"),
+    [
+        ("vae", "mnist-static", {"completed", "denoised", "enlarged"}),
+        ("pixelcnn", "mnist-static", {"completed"}),
+        ("draw", "cifar10-subset", set()),
+    ],
+)
+def test_a_page_shows_what_can_be_restored(place, model, data, shown):
+    run(*flags(model, data, "--stop-after", "1e-9"))
+    titles = {title.partition(":")[0] for title, _ in a_task(data).report().sections}
+    assert titles & {"completed", "denoised", "enlarged"} == shown
 
 
 @pytest.mark.parametrize("model", ["resnet_vae", "draw", "pixelcnn"])

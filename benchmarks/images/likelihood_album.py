@@ -1,4 +1,4 @@
-"""The pictures of a model with a likelihood: samples, codes of test images, and how an image is drawn."""
+"""The pictures of a model with a likelihood: samples, codes of test images, restorations, drawings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.images import album, pictures
+from benchmarks.images import album, pictures, restorations
 from benchmarks.images.dataset import ImageData
 from benchmarks.images.pixels import to_images
 from rlgen.generative.autoencoder import Autoencoder
@@ -21,6 +21,8 @@ PIXEL_GRID = 5
 """The same for models that draw pixel by pixel, which takes them longer."""
 STAGES = 10
 """Canvases of a drawing that are shown, at most."""
+DRAWS, STEPS = 4, 100
+"""Of restorations; `benchmarks.image_uses` takes more, and measures them."""
 
 
 def frame(model: LikelihoodModel, seed: int) -> np.ndarray:
@@ -51,6 +53,7 @@ def sections(
     """
     n = album.COLUMNS * (album.COLUMNS if isinstance(model, Autoencoder) else PIXEL_GRID)
     found = album.samples_beside(samples(model, n, 1), data)
+    found += _restorations(model, levels(data.test.images[: restorations.SHOWN]))
     if not isinstance(model, Autoencoder):
         return found
     rows = np.random.default_rng(2).permutation(len(data.test))[: 4 * album.COLUMNS]
@@ -64,6 +67,19 @@ def sections(
     found.append((f"{title}, those of test images", line))
     if isinstance(model, DRAW):
         found.append(("how samples are drawn, step by step", _drawings(model)))
+    return found
+
+
+def _restorations(model: LikelihoodModel, x: Tensor) -> list[album.Section]:
+    """What the model makes of a few test images (N, C, H, W) seen in part, through noise, or small."""
+    if model.config.levels != 2 or model.config.image_shape[0] != 1:
+        return []
+    generator = torch.Generator(model.device).manual_seed(3)
+    subject = restorations.Subject(model=model, x=x, generator=generator, draws=DRAWS, steps=STEPS)
+    found = [restorations.picture(restorations.complete(subject))]
+    if isinstance(model, Autoencoder):
+        found.append(restorations.picture(restorations.denoise(subject)[0]))
+        found.append(restorations.picture(restorations.enlarge(subject)))
     return found
 
 

@@ -31,31 +31,29 @@ class QualityTask(AdversarialTask):
             trained(self.data, device=str(self.model.device)) if self.data.train.labels is not None else None
         )
         samples = self.render(self.codes(self.plan["samples"], SAMPLE_SEED))
-        facts = distances(samples, self.data, judge) | nearness(samples, self.data)
+        gaussian = gaussian_images(self.data.train.images, len(samples), SAMPLE_SEED)
+        facts = distances(samples, gaussian, self.data, judge) | nearness(samples, self.data)
         value = facts.pop("frechet_distance")
         if judge is not None:
             facts |= by_class(samples, self.data, judge)
-        gaussian = gaussian_images(self.data.train.images, album.COLUMNS**2 // 2, SAMPLE_SEED)
         scale = album.scale_of(gaussian)
         last = (
             "samples of a Gaussian fitted to the training pixels",
-            pictures.grid(gaussian, album.COLUMNS, scale=scale),
+            pictures.grid(gaussian[: album.COLUMNS**2 // 2], album.COLUMNS, scale=scale),
         )
         return Report(
             "frechet_distance", value, "squared units of the features", facts, [*self.album(), last]
         )
 
 
-def distances(samples: np.ndarray, data: ImageData, judge: Trained | None) -> dict[str, Any]:
-    """Frechet and kernel distances from test images: of samples, training images, a Gaussian."""
+def distances(
+    samples: np.ndarray, gaussian: np.ndarray, data: ImageData, judge: Trained | None
+) -> dict[str, Any]:
+    """Frechet and kernel distances from test images: of samples, training images, those of a Gaussian."""
     features: Callable[[np.ndarray], np.ndarray] = judge.features if judge else small_pixels
     n = len(samples)
     rows = np.random.default_rng(SAMPLE_SEED).permutation(len(data.train))[:n]
-    sides = {
-        "": samples,
-        "_floor": data.train.images[rows],
-        "_gaussian": gaussian_images(data.train.images, n, SAMPLE_SEED),
-    }
+    sides = {"": samples, "_floor": data.train.images[rows], "_gaussian": gaussian}
     test, found = features(data.test.images), {}
     for name, images in sides.items():
         x = features(images)

@@ -10,67 +10,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.images import album, filters, pictures
+from benchmarks.images import album, pictures
 from benchmarks.images.data import labelled
 from benchmarks.images.dataset import Split
 from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
 from benchmarks.images.pixels import to_images
+from benchmarks.images.restorations import SHOWN, Subject, complete, denoise, enlarge, picture, upper_half
 from benchmarks.images.trained import Trained
 from rlgen.generative.autoencoder import Autoencoder
-from rlgen.generative.evidence import Evidence, downsampled, noisy, partial
-from rlgen.generative.likelihood import LikelihoodModel, binarize
-from rlgen.generative.pixel_model import PixelModel
-from rlgen.generative.pixel_sampling import Given
-from rlgen.generative.posterior_search import restore
+from rlgen.generative.likelihood import binarize
 
-NOISE = 0.5
-"""Standard deviation of the noise that is taken away, where pixels are 0 and 1."""
-AT_ONCE = 1000
-"""Images that are restored together."""
-SHOWN = 10
-"""Images of a picture."""
 LABELS_PER_CLASS = 10
 DRAWS_OF_LABELS = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """What uses are tried on, and what with."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Digits(Subject):
+    """Test images of digits, and what uses are judged by."""
 
-    model: LikelihoodModel
-    x: Tensor
-    """Test images (N, 1, H, W), levels 0 and 1."""
     labels: np.ndarray
     """(N,)."""
     judge: Trained
     """A classifier of digits."""
     train: Split
     """Brightnesses and labels, for features."""
-    generator: torch.Generator
-    draws: int = 16
-    """Samples of each image where a mean is taken."""
-    steps: int = 200
-    """Of a chain of the posterior search."""
 
     def accuracy(self, images: Tensor) -> float:
         """Percent of images (N, 1, H, W) from 0 to 1 that the classifier has right."""
         guesses = self.judge.probabilities(to_images(images)).argmax(1)
         return 100 * float((guesses == self.labels).mean())
-
-    def restored(self, see: Callable[[slice], Evidence], guess: Tensor) -> Tensor:
-        """One restoration of every image (N, 1, H, W), from what is seen of each part of them."""
-        assert isinstance(self.model, Autoencoder)
-        parts = [slice(start, start + AT_ONCE) for start in range(0, len(guess), AT_ONCE)]
-        return torch.cat(
-            [restore(self.model, see(part), guess[part], self.generator, steps=self.steps) for part in parts]
-        )
-
-    def mean_restored(self, see: Callable[[slice], Evidence], guess: Tensor) -> tuple[Tensor, Tensor]:
-        """The first of several, and the mean of all."""
-        first = total = self.restored(see, guess)
-        for _ in range(self.draws - 1):
-            total = total + self.restored(see, guess)
-        return first, total / self.draws
 
 
 @dataclass(frozen=True)
@@ -82,63 +50,42 @@ class Use:
     section: album.Section
 
 
-def denoise(digits: Digits) -> Use:
-    """Take away noise; the mean of several draws against the better of median and Gaussian filters."""
-    x = digits.x.float()
-    y = x + NOISE * torch.randn(x.shape, generator=digits.generator)
-    _, mean = digits.mean_restored(lambda part: noisy(y[part], NOISE), (y > 0.5).to(torch.uint8))
-    name, filtered = filters.best_filter(y, x)
-    error, other = F.mse_loss(mean, x).item(), F.mse_loss(filtered, x).item()
+def denoising(digits: Digits) -> Use:
+    """Noise taken away: the mean of several draws against the better of median and Gaussian filters."""
+    found, name = denoise(digits)
+    error, other = (F.mse_loss(images, found.true).item() for images in (found.ours, found.filtered))
     figures = {
         "denoising_gain": 100 * (1 - error / other),
         "denoising_squared_error": error,
         "denoising_squared_error_filter": other,
         "denoising_filter": name,
     }
-    return Use(figures, rows("noisy, filtered, ours, true", y, filtered, mean, x))
+    return Use(figures, picture(found))
 
 
-def upper_half(x: Tensor) -> Tensor:
-    """Which pixels of images (N, 1, H, W) are given: bool of the same shape."""
-    known = torch.zeros_like(x, dtype=torch.bool)
-    known[:, :, : x.shape[2] // 2] = True
-    return known
-
-
-def inpaint(digits: Digits) -> Use:
-    """Complete the lower half: by conditional sampling, or by posterior search."""
-    x, known = digits.x, upper_half(digits.x)
-    half = x * known
-    if isinstance(digits.model, PixelModel):
-        found = digits.model.sample(len(x), digits.generator, Given(half, known)).float()
-    else:
-        p = digits.restored(lambda part: partial(half[part], known[part]), half)
-        drawn = torch.rand(p.shape, generator=digits.generator) < p
-        found = torch.where(known, x, drawn).float()
+def inpainting(digits: Digits) -> Use:
+    """The lower half completed: whether the digit can be read, and the given half stayed."""
+    found = complete(digits)
+    kept = (found.completed == found.true)[upper_half(digits.x)]
     figures = {
-        "inpainting_accuracy": digits.accuracy(found),
-        "inpainting_accuracy_half": digits.accuracy(half.float()),
-        "inpainting_accuracy_true": digits.accuracy(x.float()),
-        "inpainting_given_pixels_kept": 100 * (found == x)[known].float().mean().item(),
+        "inpainting_accuracy": digits.accuracy(found.completed),
+        "inpainting_accuracy_half": digits.accuracy(found.given),
+        "inpainting_accuracy_true": digits.accuracy(found.true),
+        "inpainting_given_pixels_kept": 100 * kept.float().mean().item(),
     }
-    return Use(figures, rows("the half given, completed, true", half.float(), found, x.float()))
+    return Use(figures, picture(found))
 
 
-def enlarge(digits: Digits) -> Use:
-    """Double height and width: one draw for the classifier, the mean of several for the error."""
-    x = digits.x.float()
-    y = F.avg_pool2d(x, 2)
-    guess = (F.interpolate(y, scale_factor=2) >= 0.5).to(torch.uint8)
-    one, mean = digits.mean_restored(lambda part: downsampled(y[part]), guess)
-    cubic = filters.bicubic(y)
+def super_resolution(digits: Digits) -> Use:
+    """Height and width doubled: one draw for the classifier, the mean of several for the error."""
+    found = enlarge(digits)
     figures = {
-        "super_resolution_accuracy": digits.accuracy(one),
-        "super_resolution_accuracy_bicubic": digits.accuracy(cubic),
-        "super_resolution_psnr": psnr(mean, x),
-        "super_resolution_psnr_bicubic": psnr(cubic, x),
+        "super_resolution_accuracy": digits.accuracy(found.ours),
+        "super_resolution_accuracy_bicubic": digits.accuracy(found.bicubic),
+        "super_resolution_psnr": psnr(found.mean, found.true),
+        "super_resolution_psnr_bicubic": psnr(found.bicubic, found.true),
     }
-    small = F.interpolate(y, scale_factor=2)
-    return Use(figures, rows("small, bicubic, ours, their mean, true", small, cubic, one, mean, x))
+    return Use(figures, picture(found))
 
 
 def psnr(found: Tensor, x: Tensor) -> float:
@@ -146,7 +93,7 @@ def psnr(found: Tensor, x: Tensor) -> float:
     return -10 * float(F.mse_loss(found, x).log10())
 
 
-def pretrain(digits: Digits) -> Use:
+def pretraining(digits: Digits) -> Use:
     """The encoder's features of few labelled images, against pixels; means over draws of the images."""
     train, labels, model = digits.train, digits.train.labels, digits.model
     assert labels is not None and isinstance(model, Autoencoder)
@@ -173,10 +120,12 @@ def pretrain(digits: Digits) -> Use:
         "pretraining_accuracy_logistic": ours_logistic,
         "pretraining_accuracy_logistic_pixels": pixels_logistic,
     }
-    return Use(figures, rows("images of one draw of labels", x.float()))
+    images = to_images(x.float())
+    grid = pictures.grid(images, SHOWN, scale=album.scale_of(images))
+    return Use(figures, ("images of one draw of labels", grid))
 
 
-def interpolate(digits: Digits) -> Use:
+def interpolation(digits: Digits) -> Use:
     """Straight lines between the codes of test images."""
     model = digits.model
     assert isinstance(model, Autoencoder)
@@ -185,16 +134,6 @@ def interpolate(digits: Digits) -> Use:
         return Use({}, album.interpolation(lambda z: to_images(model.decode(z)), ends))
 
 
-def rows(title: str, *images: Tensor) -> album.Section:
-    """A picture of the first few images (N, 1, H, W) from 0 to 1, a row each kind."""
-    kinds = np.stack([to_images(part[:SHOWN]) for part in images])
-    return title, pictures.sweep(kinds, scale=album.scale_of(kinds[0]))
-
-
 USES: dict[str, Callable[[Digits], Use]] = {
-    "denoising": denoise,
-    "inpainting": inpaint,
-    "super_resolution": enlarge,
-    "pretraining": pretrain,
-    "interpolation": interpolate,
+    use.__name__: use for use in (denoising, inpainting, super_resolution, pretraining, interpolation)
 }
