@@ -93,6 +93,16 @@ def test_each_model_ends_in_a_record_a_page_and_a_film(folder, model, capsys):
     assert list((place / "tensorboard").iterdir())
 
 
+def test_the_preset_for_pictures_is_judged_by_samples_too(folder):
+    (folder / "cifar10_small.npz").write_bytes(make.npz(make.tables("cifar10-subset")))
+    small = ["--settings", "widths:[3,3]", "channels:[4,4,4]", "noise_size:5"]
+    argv = [*flags("improved_gan")[:10], *small, "--results", "results", "--labels-per-class", "2"]
+    run(*argv, "--data", "cifar10-subset", "--preset", "IMPROVED_GAN_CIFAR10_SAMPLES")
+    found = record(folder)
+    assert found["metric"] == "error" and found["preset"] == "IMPROVED_GAN_CIFAR10_SAMPLES"
+    assert {"inception_score", "inception_score_test_images", "frechet_distance_floor"} <= found.keys()
+
+
 def test_every_model_is_known():
     assert tuple(KINDS) == MODELS
 

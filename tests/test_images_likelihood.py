@@ -189,7 +189,7 @@ def test_runs_are_compared_image_by_image(place, capsys):
     [
         (["--model", "pixelcnn", "--data", "mnist-static", "--n-samples", "3"], "--n-samples is for vae"),
         (["--model", "dcgan", "--data", "mnist", "--n-samples", "3"], "--n-samples is for vae"),
-        (["--model", "dcgan", "--data", "mnist", "--preset", "X"], "--preset is for vae"),
+        (["--model", "dcgan", "--data", "mnist", "--preset", "DCGAN_82"], "has no preset 'DCGAN_82'"),
         (["--model", "dcgan", "--data", "mnist-dynamic"], "pass --data mnist for dcgan"),
         (["--model", "draw", "--data", "mnist", "--preset", "DRAW_MNIST"], ""),
         (["--model", "draw", "--data", "mnist", "--preset", "DRAW_MNIST_6"], "did you mean 'DRAW_MNIST_64'?"),

@@ -1,6 +1,6 @@
 """Train an image model, write down its figure, and draw its pictures.
 
-    python -m benchmarks.images --model dcgan|improved_gan|infogan --data mnist|cifar10|... [-f LOG_FOLDER]
+    python -m benchmarks.images --model dcgan|improved_gan|infogan --data mnist|cifar10|... [--preset NAME]
     python -m benchmarks.images --model vae|vae_iaf|conv_vae|conv_vae_iaf|resnet_vae|draw|pixelcnn|pixelrnn \\
         --data mnist-static|mnist-dynamic|cifar10|cifar10-subset|... [--preset NAME] [--n-samples K]
     python -m benchmarks.images --resume RUN [--stop-after MINUTES]
@@ -8,7 +8,7 @@
     python -m benchmarks.images --compare RUN RUN
     python -m benchmarks.images --table
 
-Data is read from --data-dir or RLGEN_DATA. A run is kept in LOG_FOLDER/images/NAME_K: config.json,
+Data is read from --data-dir or RLGEN_DATA. A run is kept in --log-folder, images/NAME_K: config.json,
 progress.csv, tensorboard/, samples/, checkpoints/, final/, and in the end page.png and film.gif. Its figure
 is recorded as results/images/NAME/seed<k>.json, NAME being <model>-<data>[-<labels>] and what differs from
 the published settings. On the CPU a resumed run is the uninterrupted one, bit for bit.
@@ -53,6 +53,12 @@ prints them beside the references.
         python -m benchmarks.images --model improved_gan --data cifar10 --epochs 300 --device cuda \\
             --settings constant_epochs:200 -f logs/300 --stop-after 25
         python -m benchmarks.images --resume logs/300/images/improved_gan-cifar10-4000-*_1 --stop-after 25
+
+    The form for pictures, by minibatch discrimination; its record has the figures of samples, too. Its
+    Inception score in the paper is of other features than ours.
+
+        python -m benchmarks.images --model improved_gan --preset IMPROVED_GAN_CIFAR10_SAMPLES \\
+            --data cifar10 --epochs 300 --device cuda --stop-after 25
 
 5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, at most six hours each; bars:
     pixelcnn 82.5, pixelrnn (1 layer of 32 maps) 83, draw below 90. References: 81.30, 80.75, 80.97 (64 steps,
@@ -142,11 +148,11 @@ class Options:
     settings: Annotated[cli.MaybePairs, cli.PAIRS] = None
     """Settings of the model in place of the preset's, such as minibatch_kernels:100."""
     preset: Annotated[cli.MaybeText, cli.one(str, "NAME", "by-data")] = None
-    """Published settings to start from, such as DRAW_MNIST_64."""
+    """Published settings to start from, such as DRAW_MNIST_64 or IMPROVED_GAN_CIFAR10_SAMPLES."""
     n_samples: Annotated[cli.MaybeWhole, cli.whole("128")] = None
     """Draws of the code from which the likelihood of a test image is estimated."""
     samples: Annotated[cli.MaybeWhole, cli.whole("10000", least=2)] = None
-    """Samples that dcgan's figures are of."""
+    """Samples that figures of samples are of."""
     save_freq: Annotated[cli.MaybeWhole, cli.whole("5", least=0)] = None
     """Epochs between checkpoints; 0 for the last alone."""
     sample_freq: Annotated[cli.MaybeWhole, cli.whole("a-fiftieth")] = None

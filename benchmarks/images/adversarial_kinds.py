@@ -9,47 +9,52 @@ from benchmarks.images.dataset import ImageData
 from benchmarks.images.kinds import Kind, trained_by
 from benchmarks.images.quality import QualityTask
 from benchmarks.images.semi_supervised import SemiSupervisedTask
-from rlgen.generative.dcgan import DCGAN, DCGAN_28, DCGAN_32, DCGANConfig
+from rlgen.generative.adversarial import AdversarialConfig
+from rlgen.generative.dcgan import DCGAN, DCGAN_28, DCGAN_32, DCGAN_64, DCGANConfig
 from rlgen.generative.improved_gan import (
     IMPROVED_GAN_CIFAR10,
+    IMPROVED_GAN_CIFAR10_SAMPLES,
     IMPROVED_GAN_MNIST,
     IMPROVED_GAN_SVHN,
     ImprovedGAN,
     ImprovedGANConfig,
 )
-from rlgen.generative.infogan import InfoGAN, InfoGANConfig
+from rlgen.generative.infogan import INFOGAN_MNIST, InfoGAN, InfoGANConfig
 
 
-def _dcgan(data: ImageData) -> tuple[str, DCGANConfig]:
+def _dcgan(data: ImageData) -> str:
     side = data.shape[1]
-    name, config = (
-        ("DCGAN_28", DCGAN_28)
-        if side <= 28
-        else ("DCGAN_32", DCGAN_32)
-        if side <= 32
-        else ("DCGANConfig", DCGANConfig())
-    )
-    return name, replace(config, image_shape=data.shape)
+    return "DCGAN_28" if side <= 28 else "DCGAN_32" if side <= 32 else "DCGAN_64"
 
 
-def _improved_gan(data: ImageData) -> tuple[str, ImprovedGANConfig]:
+def _improved_gan(data: ImageData) -> str:
+    if data.name == "svhn":
+        return "IMPROVED_GAN_SVHN"
     dense = data.shape[0] == 1 or data.shape[1] < 9
-    name, config = (
-        ("IMPROVED_GAN_SVHN", IMPROVED_GAN_SVHN)
-        if data.name == "svhn"
-        else ("IMPROVED_GAN_MNIST", IMPROVED_GAN_MNIST)
-        if dense
-        else ("IMPROVED_GAN_CIFAR10", IMPROVED_GAN_CIFAR10)
-    )
-    return name, replace(config, image_shape=data.shape, n_classes=len(data.classes))
+    return "IMPROVED_GAN_MNIST" if dense else "IMPROVED_GAN_CIFAR10"
 
 
-def _infogan(data: ImageData) -> tuple[str, InfoGANConfig]:
-    return "InfoGANConfig", replace(InfoGANConfig(), image_shape=data.shape)
+def fit(config: AdversarialConfig, data: ImageData) -> AdversarialConfig:
+    """Settings for the size of the data's images, and for its classes where the model has some."""
+    classes = {"n_classes": len(data.classes)} if isinstance(config, ImprovedGANConfig) else {}
+    return replace(config, image_shape=data.shape, **classes)
 
+
+DCGANS = {"DCGAN_28": DCGAN_28, "DCGAN_32": DCGAN_32, "DCGAN_64": DCGAN_64}
+IMPROVED_GANS = {
+    "IMPROVED_GAN_MNIST": IMPROVED_GAN_MNIST,
+    "IMPROVED_GAN_CIFAR10": IMPROVED_GAN_CIFAR10,
+    "IMPROVED_GAN_CIFAR10_SAMPLES": IMPROVED_GAN_CIFAR10_SAMPLES,
+    "IMPROVED_GAN_SVHN": IMPROVED_GAN_SVHN,
+}
+INFOGANS = {"INFOGAN_MNIST": INFOGAN_MNIST}
 
 ADVERSARIAL: dict[str, Kind] = {
-    "dcgan": Kind(DCGANConfig, _dcgan, trained_by(DCGAN, QualityTask)),
-    "improved_gan": Kind(ImprovedGANConfig, _improved_gan, trained_by(ImprovedGAN, SemiSupervisedTask)),
-    "infogan": Kind(InfoGANConfig, _infogan, trained_by(InfoGAN, CodesTask)),
+    "dcgan": Kind(DCGANConfig, DCGANS, _dcgan, fit, trained_by(DCGAN, QualityTask)),
+    "improved_gan": Kind(
+        ImprovedGANConfig, IMPROVED_GANS, _improved_gan, fit, trained_by(ImprovedGAN, SemiSupervisedTask)
+    ),
+    "infogan": Kind(
+        InfoGANConfig, INFOGANS, lambda data: "INFOGAN_MNIST", fit, trained_by(InfoGAN, CodesTask)
+    ),
 }

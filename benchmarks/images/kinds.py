@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.images.dataset import ImageData
@@ -17,12 +17,14 @@ class Kind:
 
     config: type
     """Dataclass of its settings; it has image_shape, epochs, constant_epochs and batch_size."""
-    preset: Callable[[ImageData], tuple[str, Any]]
-    """Name and settings of the published recipe for a data set, or of the nearest."""
+    presets: Mapping[str, Any]
+    """Published settings, by the names that --preset takes."""
+    choose: Callable[[ImageData], str]
+    """Name of the preset for a data set, or of the nearest."""
+    fit: Callable[[Any, ImageData], Any]
+    """Settings for the size and the classes of a data set's images."""
     build: Callable[[Any, ImageData, Plan], Task]
     """Settings, data and plan -> what is trained, on the plan's device."""
-    presets: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that --preset may ask for, by name."""
 
 
 def trained_by(

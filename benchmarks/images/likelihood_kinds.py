@@ -15,7 +15,7 @@ FEW = 20_000
 """Training images up to which a model of colour images is a small one."""
 
 
-def fitted(config: LikelihoodConfig, data: ImageData) -> LikelihoodConfig:
+def fit(config: LikelihoodConfig, data: ImageData) -> LikelihoodConfig:
     """Settings for the size and the levels of the data's images."""
     return replace(config, image_shape=data.shape, levels=2 if data.binary else 256)
 
@@ -41,13 +41,12 @@ def _kind(
     colour = colour or grey
     small = small or colour
 
-    def preset(data: ImageData) -> tuple[str, LikelihoodConfig]:
-        name = grey if data.shape[0] == 1 else small if len(data.train) <= FEW else colour
-        return name, fitted(getattr(module, name), data)
+    def choose(data: ImageData) -> str:
+        return grey if data.shape[0] == 1 else small if len(data.train) <= FEW else colour
 
-    known = {name: getattr(module, name) for name in dict.fromkeys((grey, colour, small, *others))}
+    presets = {name: getattr(module, name) for name in dict.fromkeys((grey, colour, small, *others))}
     build = trained_by(getattr(module, model), LikelihoodTask)
-    return Kind(getattr(module, f"{model}Config"), preset, build, known)
+    return Kind(getattr(module, f"{model}Config"), presets, choose, fit, build)
 
 
 LIKELIHOOD: dict[str, Kind] = {

@@ -8,7 +8,7 @@ from benchmarks.images import plan as plans
 from benchmarks.images.adversarial_kinds import ADVERSARIAL
 from benchmarks.images.dataset import ImageData
 from benchmarks.images.kinds import Kind
-from benchmarks.images.likelihood_kinds import LIKELIHOOD, fitted
+from benchmarks.images.likelihood_kinds import LIKELIHOOD
 from benchmarks.images.plan import Plan
 from benchmarks.images.task import Task
 from rlgen.cli import nearest
@@ -23,11 +23,10 @@ def preset(model: str, name: str | None, data: ImageData) -> tuple[str, Any]:
         ValueError: The model has none of that name.
     """
     kind = KINDS[model]
-    if name is None:
-        return kind.preset(data)
+    name = name or kind.choose(data)
     if name not in kind.presets:
         raise ValueError(f"{model} has no preset {name!r}: {nearest(name, list(kind.presets))}")
-    return name, fitted(kind.presets[name], data)
+    return name, kind.fit(kind.presets[name], data)
 
 
 def build(plan: Plan, data: ImageData) -> Task:

@@ -62,8 +62,6 @@ def check_flags(flags: Options) -> None:
         raise ValueError(
             f"--n-samples is for {', '.join(CODED)}, whose likelihood is estimated from so many: leave it out"
         )
-    if flags.preset is not None and flags.model in ADVERSARIAL:
-        raise ValueError(f"--preset is for {', '.join((*CODED, *EXACT))}: leave it out")
     if flags.model not in SEMI_SUPERVISED:
         for name in ("labels_per_class", "label_seed"):
             if getattr(flags, name) is not None:

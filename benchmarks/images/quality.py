@@ -27,15 +27,8 @@ class QualityTask(AdversarialTask):
 
     def report(self) -> Report:
         """All distances, each with that of training images, and the page."""
-        judge = (
-            trained(self.data, device=str(self.model.device)) if self.data.train.labels is not None else None
-        )
-        samples = self.render(self.codes(self.plan["samples"], SAMPLE_SEED))
-        gaussian = gaussian_images(self.data.train.images, len(samples), SAMPLE_SEED)
-        facts = distances(samples, gaussian, self.data, judge) | nearness(samples, self.data)
+        facts, gaussian = judged(self)
         value = facts.pop("frechet_distance")
-        if judge is not None:
-            facts |= by_class(samples, self.data, judge)
         scale = album.scale_of(gaussian)
         last = (
             "samples of a Gaussian fitted to the training pixels",
@@ -44,6 +37,16 @@ class QualityTask(AdversarialTask):
         return Report(
             "frechet_distance", value, "squared units of the features", facts, [*self.album(), last]
         )
+
+
+def judged(task: AdversarialTask) -> tuple[dict[str, Any], np.ndarray]:
+    """Figures of a generator's samples, and the images of a Gaussian that they are compared with."""
+    data = task.data
+    judge = trained(data, device=str(task.model.device)) if data.train.labels is not None else None
+    samples = task.render(task.codes(task.plan["samples"], SAMPLE_SEED))
+    gaussian = gaussian_images(data.train.images, len(samples), SAMPLE_SEED)
+    facts = distances(samples, gaussian, data, judge) | nearness(samples, data)
+    return facts | (by_class(samples, data, judge) if judge else {}), gaussian
 
 
 def distances(

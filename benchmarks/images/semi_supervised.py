@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.images.adversarial import AdversarialTask
+from benchmarks.images.quality import judged
 from benchmarks.images.task import Figures, Report
 from rlgen.generative.improved_gan import ImprovedGAN
 
@@ -44,7 +45,7 @@ class SemiSupervisedTask(AdversarialTask):
         return torch.cat(parts).cpu().numpy()
 
     def report(self) -> Report:
-        """The error after the last epoch; no epoch is chosen."""
+        """The error after the last epoch; no epoch is chosen. With minibatch discrimination, samples too."""
         logits = self.logits(averaged=True)
         facts = {
             "error_latest_parameters": self.error(averaged=False),
@@ -54,6 +55,8 @@ class SemiSupervisedTask(AdversarialTask):
             "label_seed": self.plan["label_seed"],
             "parameters": f"averaged, decay {self.model.config.average_decay}, after the last epoch",
         }
+        if self.model.config.minibatch_kernels:  # they are for the pictures, and cost the classifier
+            facts |= judged(self)[0]
         value = error(logits, self.test_labels)
         arrays = {"test_logits": logits, "test_labels": self.test_labels}
         return Report("error", value, "% of test images", facts, self.album(), arrays)

@@ -67,6 +67,9 @@ DCGAN_28 = DCGANConfig(
 )
 """The published code's networks for MNIST, without the labels that it feeds to every layer."""
 
+DCGAN_64 = DCGANConfig()
+"""The published model."""
+
 DCGAN_32 = DCGANConfig(image_shape=(3, 32, 32), channels=(512, 256, 128))
 """No 32 x 32 form was published: the 64 x 64 form less its first layer, in Improved GAN's widths."""
 
