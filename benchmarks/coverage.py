@@ -154,14 +154,14 @@ def table(curves: list[Curve]) -> None:
 
 
 def draw(curves: list[Curve], path: Path) -> None:
-    """A map a run: visits of each cell on a log scale, the same for all runs of an environment."""
+    """A map a run: visits of each cell on a log scale; the runs of an environment share scale and extent."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
     envs = list(dict.fromkeys(curve.env for curve in curves))
     methods = list(dict.fromkeys(curve.method for curve in curves))
     figure = Figure(figsize=(4 * len(methods), 3.8 * len(envs)), layout="constrained")
-    axes = figure.subplots(len(envs), len(methods), squeeze=False)
+    axes = figure.subplots(len(envs), len(methods), squeeze=False, sharex="row", sharey="row")
     for curve in curves:
         ax = axes[envs.index(curve.env), methods.index(curve.method)]
         visited = pd.read_csv(cells_path(curve))
@@ -170,6 +170,8 @@ def draw(curves: list[Curve], path: Path) -> None:
         grid[j - j.min(), i - i.min()] = visited["visits"]
         extent = (CELL * i.min(), CELL * (i.max() + 1), CELL * j.min(), CELL * (j.max() + 1))
         image = ax.imshow(np.ma.masked_equal(grid, 0), norm=LogNorm(1, 1e5), extent=extent, origin="lower")
+        ax.dataLim.update_from_data_xy(np.reshape(extent, (2, 2)).T)
+        ax.autoscale_view()
         ax.set_title(f"{curve.env}, {curve.method}: {len(visited)} cells", fontsize=9)
         ax.set_xlabel("x (m)")
         ax.set_ylabel("y (m)")
