@@ -94,7 +94,7 @@ def test_a_page_shows_what_can_be_restored(place, model, data, shown):
     assert titles & {"completed", "denoised", "enlarged"} == shown
 
 
-@pytest.mark.parametrize("model", ["resnet_vae", "draw", "pixelcnn"])
+@pytest.mark.parametrize("model", ["resnet_vae", "draw", "pixelcnn", "pixelrnn"])
 def test_colours_are_counted_in_bits(place, model):
     run_place = run(*flags(model, "cifar10-subset"))
     found = record(place)

@@ -44,6 +44,14 @@ def test_a_walk_gives_the_networks_outputs(layer, kind):
 
 
 @layers
+@kinds
+def test_no_images_can_be_drawn_too(layer, kind):
+    model = make(layer, **KINDS[kind])
+    assert model.sample(0, generator()).shape == (0, *model.config.image_shape)
+    assert sample_naive(model, draw_uniforms(model, 0, generator())).shape[0] == 0
+
+
+@layers
 def test_images_come_as_often_as_the_model_says(layer):
     model, n = make(layer, image_shape=(1, 2, 2)), 20_000
     x = model.sample(n, generator())

@@ -88,7 +88,7 @@ prints them beside the references.
 
 7.  CIFAR-10, bits for each value. On CPUs the subset, whose numbers are no published ones.
 
-        for model in vae resnet_vae draw pixelcnn; do
+        for model in vae resnet_vae draw pixelcnn pixelrnn; do
             python -m benchmarks.images --model $model --data cifar10-subset; done
         python -m benchmarks.images --model resnet_vae --data cifar10-subset --settings flow:0
 

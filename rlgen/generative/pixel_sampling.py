@@ -123,8 +123,8 @@ class _Canvas:
             self.x = torch.where(self.known, model.check(given.image), self.x)
 
     def positions(self) -> list[tuple[int, int]]:
-        """Rows and columns in the order in which they are drawn."""
-        height, width = self.x.shape[2:]
+        """Rows and columns in the order in which they are drawn; none if there are no images."""
+        height, width = self.x.shape[2:] if len(self.x) else (0, 0)
         return [(i, j) for i in range(height) for j in range(width)]
 
     def look(self, i: int, j: int) -> Tensor:
