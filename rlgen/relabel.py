@@ -1,4 +1,4 @@
-"""How a learned reward reaches Stable-Baselines3: the only file that knows SB3's buffers.
+"""How a learned reward reaches Stable-Baselines3: `LearnReward`, a callback.
 
     venv = TransitionRecorder(venv)                     raw transitions, below any VecNormalize
     model.learn(n, callback=LearnReward(VIME(...)))     relabels, refits, logs
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
-from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import unwrap_vec_normalize, unwrap_vec_wrapper
 from torch import Tensor
 
+from rlgen.buffers import RelabelRolloutBuffer, find_buffer, install_buffer
 from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.streams import Rollout, SeparateValue
@@ -30,49 +30,8 @@ from rlgen.streams import Rollout, SeparateValue
 DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
-
 STREAM_UNIT = 4096
 """Transitions in which a separate stream's peak decays by 1 %; it looks back on five times as many."""
-
-
-class RelabelRolloutBuffer(RolloutBuffer):
-    """SB3's rollout buffer, with a learner that relabels it before advantages are computed."""
-
-    learner: LearnReward | None = None
-
-    def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray) -> None:
-        """Relabel, compute advantages as SB3 does, and add the learned reward's own stream if it has one."""
-        learner = self.learner if self.learner and self.learner.in_charge() else None
-        if learner is not None:
-            learner.relabel_rollout(self)
-        super().compute_returns_and_advantage(last_values, dones)
-        if learner is not None:
-            learner.add_stream(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "learner": None}
-
-
-class RelabelReplayBuffer(ReplayBuffer):
-    """SB3's replay buffer, with a learner that relabels each sample on its way out."""
-
-    learner: LearnReward | None = None
-
-    def _get_samples(self, batch_inds: np.ndarray, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        if self.learner is None or not self.learner.in_charge():
-            return super()._get_samples(batch_inds, env)
-        raw = super()._get_samples(batch_inds, None)
-        rewards = raw.rewards
-        obs, next_obs = raw.observations, raw.next_observations
-        if env is not None:
-            rewards = self.to_torch(self._normalize_reward(rewards.cpu().numpy(), env))
-            obs = self.to_torch(self._normalize_obs(obs.cpu().numpy(), env))  # type: ignore[arg-type]
-            next_obs = self.to_torch(self._normalize_obs(next_obs.cpu().numpy(), env))  # type: ignore[arg-type]
-        rewards = self.learner.relabel_samples(raw, rewards)
-        return raw._replace(observations=obs, next_observations=next_obs, rewards=rewards)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "learner": None}
 
 
 class LearnReward(BaseCallback):
@@ -164,10 +123,8 @@ class LearnReward(BaseCallback):
                 f"wrappers round the TransitionRecorder turn observations {recorded} into {seen}: put the "
                 "TransitionRecorder round them"
             )
-        if isinstance(model, OnPolicyAlgorithm):
-            self._install_rollout_buffer(model)
-        else:
-            self._install_replay_buffer(model)
+        self.stream = self._choose_stream(model)
+        install_buffer(model)
         if self.reward.absorbing and model.gamma >= 1.0:  # type: ignore[attr-defined]
             raise ValueError(
                 "gamma is 1, with which an absorbing state, paid for ever, is worth infinitely much: take "
@@ -180,6 +137,15 @@ class LearnReward(BaseCallback):
         if isinstance(model, OnPolicyAlgorithm) and self.stream == "separate" and self.value is None:
             self.value = self._new_value(model)
 
+    def _choose_stream(self, model: BaseAlgorithm) -> str:
+        if not isinstance(model, OnPolicyAlgorithm):
+            if self.stream == "separate":
+                raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream='one'")
+            return "one"
+        if self.stream == "auto":
+            return "one" if self.env_weight == 0.0 else "separate"
+        return self.stream
+
     def _new_value(self, model: OnPolicyAlgorithm) -> SeparateValue:
         """A value function that looks back as many transitions whatever a rollout holds: A2C's are short."""
         rollouts = STREAM_UNIT / (model.n_steps * model.n_envs)
@@ -190,46 +156,6 @@ class LearnReward(BaseCallback):
             peak_decay=0.99 ** (1 / rollouts),
             seed=(model.seed or 0) + 1,
         )
-
-    def _install_rollout_buffer(self, model: OnPolicyAlgorithm) -> None:
-        if self.stream == "auto":
-            self.stream = "one" if self.env_weight == 0.0 else "separate"
-        buffer = model.rollout_buffer
-        if type(buffer) not in (RolloutBuffer, RelabelRolloutBuffer):
-            raise ValueError(
-                f"{type(model).__name__} collects into a {type(buffer).__name__}, which cannot be "
-                "relabelled: take PPO, A2C or TRPO with a plain policy"
-            )
-        if type(buffer) is RolloutBuffer:
-            model.rollout_buffer = RelabelRolloutBuffer(
-                buffer.buffer_size,
-                buffer.observation_space,
-                buffer.action_space,
-                buffer.device,
-                gae_lambda=buffer.gae_lambda,
-                gamma=buffer.gamma,
-                n_envs=buffer.n_envs,
-            )
-
-    def _install_replay_buffer(self, model: BaseAlgorithm) -> None:
-        if self.stream == "separate":
-            raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream='one'")
-        self.stream = "one"
-        buffer: Any = getattr(model, "replay_buffer", None)
-        if type(buffer) not in (ReplayBuffer, RelabelReplayBuffer) or buffer.optimize_memory_usage:
-            kind = type(buffer).__name__
-            raise ValueError(
-                f"{type(model).__name__} learns from a {kind}, which cannot be relabelled: take a plain "
-                "ReplayBuffer (n_steps=1, no HER, optimize_memory_usage=False)"
-            )
-        if type(buffer) is ReplayBuffer:
-            relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)
-            relabelling.__dict__.update(buffer.__dict__)  # takes over the arrays: they can fill the memory
-            model.replay_buffer = relabelling  # type: ignore[attr-defined]
-
-    def _buffer(self) -> RelabelRolloutBuffer | RelabelReplayBuffer:
-        name = "rollout_buffer" if isinstance(self.model, OnPolicyAlgorithm) else "replay_buffer"
-        return getattr(self.model, name)
 
     def _blank(self) -> Transitions:
         obs = torch.zeros(1, self.recorder.obs_size)
@@ -242,10 +168,10 @@ class LearnReward(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._learn = self.model.start_time
-        self._buffer().learner = self
+        find_buffer(self.model).learner = self
 
     def _on_training_end(self) -> None:
-        self._buffer().learner = None  # a later learn() without this callback is plain SB3
+        find_buffer(self.model).learner = None  # a later learn() without this callback is plain SB3
 
     def in_charge(self) -> bool:
         """Whether this `learn` was given this callback: one that failed leaves it in the buffer."""

@@ -1,7 +1,7 @@
 """The import rules, read from the source by ast, so that they hold for code that no test runs.
 
-    generative -> demonstrations -> rewards -> streams -> recorder -> relabel -> presets
-    -> runs, training and all others -> entry points -> benchmarks, demos, tests
+    generative -> demonstrations -> rewards -> streams -> recorder -> buffers -> relabel
+    -> presets -> runs, training and all others -> entry points -> benchmarks, demos, tests
 
 A module imports its own layer and those before it. What else holds is said at each rule below. A file of more
 than 300 lines is worth a look, but no failure.
@@ -21,7 +21,10 @@ import pytest
 import rlgen
 
 ROOT = Path(__file__).parents[1]
-FIRST_LAYERS = ("generative", "demonstrations", "rewards", "streams", "recorder", "relabel", "presets")
+FIRST_LAYERS = (
+    *("generative", "demonstrations", "rewards", "streams", "recorder"),
+    *("buffers", "relabel", "presets"),
+)
 ENTRY_POINTS = ("train_vime", "gail", "enjoy")
 OUTER = ("benchmarks", "demos", "tests")
 SB3 = {"stable_baselines3", "sb3_contrib"}
@@ -117,9 +120,9 @@ def inside_rlgen(found: Import) -> str | None:
         return "generative imports torch and numpy only"
     if part(found.file) == "demonstrations" and found.top not in DEMONSTRATIONS_MAY | stdlib():
         return f"demonstrations import {', '.join(sorted(DEMONSTRATIONS_MAY))} only"
-    plugs_in = part(found.file) in ("recorder", "relabel")
+    plugs_in = part(found.file) in ("recorder", "buffers", "relabel")
     if found.top in SB3 and ((last and not plugs_in) or is_entry(found.file)):
-        return "SB3 is for recorder, relabel, runs, training and what plugs into SB3"
+        return "SB3 is for recorder, buffers, relabel, runs, training and what plugs into SB3"
     if found.top == "envs" and last:
         return "only runs, training and the entry points register environments"
     return None

@@ -14,8 +14,9 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Check
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from rlgen.buffers import RelabelRolloutBuffer, find_buffer
 from rlgen.recorder import TransitionRecorder, encode_actions
-from rlgen.relabel import LearnReward, RelabelRolloutBuffer
+from rlgen.relabel import LearnReward
 from rlgen.rewards import VIME, LearnedReward
 
 ON_POLICY = {
@@ -215,7 +216,7 @@ def test_an_absorbing_state_is_paid_for_ever_at_a_true_end():
 
     class Spy(LearnReward):
         def _on_rollout_end(self):
-            rewards["on"] = (self._buffer().rewards.flatten(), self._batch.terminated.numpy())
+            rewards["on"] = (find_buffer(self.model).rewards.flatten(), self._batch.terminated.numpy())
             super()._on_rollout_end()
 
     model = train(ON_POLICY["ppo"], Spy(Absorbing(0.0), env_weight=0.0), limit=1000)
