@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rlgen.generative.masked_convolution import ConvolutionWalk, MaskedConv2d, causal_mask
 from rlgen.generative.pixel_network import Head, HeadWalk, NetworkWalk, PixelNetwork
+from rlgen.generative.pixels import Pixels
 
 
 def gate(maps: Tensor) -> Tensor:
@@ -72,34 +73,30 @@ class GatedNetwork(PixelNetwork):
     """Gated layers and a head on the horizontal stack.
 
     Args:
+        pixels: What the outputs are of.
         depth: Layers.
         width: p.
         kernels: Widths in the first layer and in the others, odd.
-        channels: C.
         head: Maps in the head.
-        outputs: J.
-        groups: Of channels.
         generator: Draws the first weights.
     """
 
     def __init__(
         self,
+        pixels: Pixels,
         *,
         depth: int,
         width: int,
         kernels: tuple[int, int],
-        channels: int,
         head: int,
-        outputs: int,
-        groups: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        options = {"groups": groups, "generator": generator}
-        layers = [GatedLayer(channels, width, kernels[0], first=True, **options)]
+        options = {"groups": pixels.groups, "generator": generator}
+        layers = [GatedLayer(pixels.channels, width, kernels[0], first=True, **options)]
         layers += [GatedLayer(width, width, kernels[1], first=False, **options) for _ in range(depth - 1)]
         self.layers = nn.ModuleList(layers)
-        self.head = Head(width, head, outputs, groups, generator)
+        self.head = Head(width, head, pixels, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the base class."""

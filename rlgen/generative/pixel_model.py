@@ -6,7 +6,6 @@ log p(x) = sum_i log p(x_i | x_1 ... x_{i-1}),      rows from above, each from t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,17 +47,6 @@ class PixelModel(LikelihoodModel):
     def __init__(self, config: PixelConfig) -> None:
         super().__init__(config)
         self.pixels = make_pixels(config.image_shape[0], config.levels, config.components)
-
-    def _options(self, generator: torch.Generator) -> dict[str, Any]:
-        """What every network is made with."""
-        pixels = self.pixels
-        return {
-            "channels": pixels.channels,
-            "head": self.config.head,
-            "outputs": pixels.n_outputs,
-            "groups": pixels.groups,
-            "generator": generator,
-        }
 
     def outputs(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W), levels -> what the network says of every pixel (B, J, H, W)."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlgen.generative.masked_convolution import ConvolutionWalk, MaskedConv2d, causal_mask
+from rlgen.generative.pixels import Pixels
 
 
 class Walk:
@@ -44,17 +45,14 @@ class Head(nn.Module):
     Args:
         in_channels: I.
         hidden: Maps between.
-        outputs: J.
-        groups: Of channels.
+        pixels: What the J outputs are of.
         generator: Draws the first weights.
     """
 
-    def __init__(
-        self, in_channels: int, hidden: int, outputs: int, groups: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, in_channels: int, hidden: int, pixels: Pixels, generator: torch.Generator) -> None:
         super().__init__()
-        sizes = ((in_channels, hidden), (hidden, outputs))
-        masks = [causal_mask(j, i, (1, 1), groups=groups) for i, j in sizes]
+        sizes = ((in_channels, hidden), (hidden, pixels.n_outputs))
+        masks = [causal_mask(j, i, (1, 1), groups=pixels.groups) for i, j in sizes]
         self.hidden = MaskedConv2d(masks[0], generator=generator)
         self.last = MaskedConv2d(masks[1], gain=0.1, generator=generator)
 
@@ -100,32 +98,28 @@ class StackedNetwork(PixelNetwork):
 
     Args:
         layers: One after the other.
+        pixels: What the outputs are of.
         width: Maps of the layers.
         kernel: Width of the first convolution, odd.
-        channels: C.
         head: Maps in the head.
-        outputs: J.
-        groups: Of channels.
         generator: Draws the first weights.
     """
 
     def __init__(
         self,
         layers: Sequence[PixelLayer],
+        pixels: Pixels,
         *,
         width: int,
         kernel: int,
-        channels: int,
         head: int,
-        outputs: int,
-        groups: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        mask = causal_mask(width, channels, (kernel, kernel), groups=groups, strict=True)
+        mask = causal_mask(width, pixels.channels, (kernel, kernel), groups=pixels.groups, strict=True)
         self.first = MaskedConv2d(mask, gain=1.0, generator=generator)
         self.layers = nn.ModuleList(layers)
-        self.head = Head(width, head, outputs, groups, generator)
+        self.head = Head(width, head, pixels, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the base class."""

@@ -98,17 +98,20 @@ class PixelCNN(PixelModel):
         config = config or PIXELCNN_MNIST
         super().__init__(config)
         generator = torch.Generator().manual_seed(seed)
-        options, groups = self._options(generator), self.pixels.groups
+        options = {"head": config.head, "generator": generator}
         if config.layer == "residual":
             blocks = [
-                ResidualBlock(config.width, config.kernel, groups, generator) for _ in range(config.depth)
+                ResidualBlock(config.width, config.kernel, self.pixels.groups, generator)
+                for _ in range(config.depth)
             ]
             self.network = StackedNetwork(
-                blocks, width=2 * config.width, kernel=config.first_kernel, **options
+                blocks, self.pixels, width=2 * config.width, kernel=config.first_kernel, **options
             )
         elif config.layer == "gated":
             kernels = (config.first_kernel, config.kernel)
-            self.network = GatedNetwork(depth=config.depth, width=config.width, kernels=kernels, **options)
+            self.network = GatedNetwork(
+                self.pixels, depth=config.depth, width=config.width, kernels=kernels, **options
+            )
         else:
             raise ValueError(f"layer is {config.layer!r}: choose residual or gated")
 

@@ -48,10 +48,16 @@ class PixelRNN(PixelModel):
         generator = torch.Generator().manual_seed(seed)
         if config.layer not in LAYERS:
             raise ValueError(f"layer is {config.layer!r}: choose one of {', '.join(LAYERS)}")
-        make, groups = LAYERS[config.layer], self.pixels.groups
-        layers = [make(config.width, groups, generator) for _ in range(config.depth)]
-        options = self._options(generator)
-        self.network = StackedNetwork(layers, width=2 * config.width, kernel=config.first_kernel, **options)
+        make = LAYERS[config.layer]
+        layers = [make(config.width, self.pixels.groups, generator) for _ in range(config.depth)]
+        self.network = StackedNetwork(
+            layers,
+            self.pixels,
+            width=2 * config.width,
+            kernel=config.first_kernel,
+            head=config.head,
+            generator=generator,
+        )
 
 
 DIAGONAL_BILSTM_MNIST = PixelRNNConfig(
