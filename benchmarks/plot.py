@@ -112,13 +112,21 @@ def styles(methods: Iterable[str]) -> dict[str, dict]:
 
 
 def draw_panel(ax: Axes, env: str, curves: list[Curve], style: dict[str, dict], config: Config) -> None:
-    """One environment's lines and bands, and a printed row for each method's last grid point."""
+    """One environment's lines and bands, and a printed row for each method's last grid point.
+
+    A method of a single evaluation is a line across.
+    """
     for method, group in groupby(curves, key=lambda curve: curve.method):
         seeds = list(group)
         grid, returns = resample(seeds, config)
         value, low, high = bootstrap_curve(returns)
-        ax.plot(grid, value, linewidth=1.6, **style[method])
-        ax.fill_between(grid, low, high, color=style[method]["color"], alpha=0.15, linewidth=0)
+        band = {"color": style[method]["color"], "alpha": 0.15, "linewidth": 0}
+        if grid[0] == grid[-1]:  # evaluated once, as cloning is: a level to compare with
+            ax.axhline(value[-1], linewidth=1.6, **style[method])
+            ax.axhspan(low[-1], high[-1], **band)
+        else:
+            ax.plot(grid, value, linewidth=1.6, **style[method])
+            ax.fill_between(grid, low, high, **band)
         print(f"{env:28} {method:24} n={len(seeds):<3} final return {bootstrap(returns[:, -1])}")
     ax.set_title(env)
     ax.set_xlim(left=0)

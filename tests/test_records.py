@@ -135,6 +135,14 @@ def test_a_method_has_its_bonus_colour_and_its_algorithms_dash():
     assert dash["ppo-none"] == dash["ppo-expected"] != dash["sac-none"] == dash["sac-expected"]
 
 
+@pytest.mark.parametrize("episodes", [1, 3])
+def test_a_method_of_one_evaluation_is_a_line_across(tmp_path, episodes):
+    curves = [curve(tmp_path, seed, episodes=episodes) for seed in range(2)]
+    (ax,) = plot.draw(curves, plot.Config("trial")).axes
+    x = np.asarray(ax.lines[0].get_xdata())
+    assert (x.min(), x.max()) == ((0, 1) if episodes == 1 else (100, 300))
+
+
 @pytest.mark.parametrize("x", ["step", "time"])
 def test_the_figure_is_written_beside_the_records(tmp_path, capsys, x):
     for env in ("A-v0", "B-v0"):
