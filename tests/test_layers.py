@@ -22,8 +22,14 @@ import rlgen
 
 ROOT = Path(__file__).parents[1]
 FIRST_LAYERS = (
-    *("generative", "demonstrations", "rewards", "streams", "recorder"),
-    *("buffers", "relabel", "presets"),
+    "generative",
+    "demonstrations",
+    "rewards",
+    "streams",
+    "recorder",
+    "buffers",
+    "relabel",
+    "presets",
 )
 ENTRY_POINTS = ("train_vime", "gail", "enjoy")
 OUTER = ("benchmarks", "demos", "tests")

@@ -8,7 +8,7 @@
     python -m benchmarks.images --compare RUN RUN
     python -m benchmarks.images --table
 
-Data is read from --data-dir or RLGEN_DATA. A run is kept in --log-folder, images/NAME_K: config.json,
+Data is read from --data-dir or RLGEN_DATA. A run is kept in images/NAME_K below --log-folder: config.json,
 progress.csv, tensorboard/, samples/, checkpoints/, final/, and in the end page.png and film.gif. Its figure
 is recorded as results/images/NAME/seed<k>.json, NAME being <model>-<data>[-<labels>] and what differs from
 the published settings. On the CPU a resumed run is the uninterrupted one, bit for bit.

@@ -72,7 +72,7 @@ def sections(
 
 def _restorations(model: LikelihoodModel, x: Tensor) -> list[album.Section]:
     """What the model makes of a few test images (N, C, H, W) seen in part, through noise, or small."""
-    if model.config.levels != 2 or model.config.image_shape[0] != 1:
+    if model.config.levels != 2:
         return []
     generator = torch.Generator(model.device).manual_seed(3)
     subject = restorations.Subject(model=model, x=x, generator=generator, draws=DRAWS, steps=STEPS)
