@@ -53,11 +53,11 @@ def sections(
     """
     n = album.COLUMNS * (album.COLUMNS if isinstance(model, Autoencoder) else PIXEL_GRID)
     found = album.samples_beside(samples(model, n, 1), data)
-    found += _restorations(model, levels(data.test.images[: restorations.SHOWN]))
+    rows = np.random.default_rng(2).permutation(len(data.test))[: 4 * album.COLUMNS]  # they may be sorted
+    x = levels(data.test.images[rows])
+    found += _restorations(model, x[: restorations.SHOWN])
     if not isinstance(model, Autoencoder):
         return found
-    rows = np.random.default_rng(2).permutation(len(data.test))[: 4 * album.COLUMNS]
-    x = levels(data.test.images[rows])
     back = to_images(model.reconstruct(x))
     pairs = np.stack([_bytes(model, x), back], 1).reshape(-1, *back.shape[1:])
     grid = pictures.grid(pairs, album.COLUMNS, scale=album.scale_of(back))
