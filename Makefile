@@ -1,4 +1,4 @@
-# make run     set up .venv, train VIME on a sparse MuJoCo task for about two minutes, draw its reward curve
+# make run     set up .venv, train VIME on a sparse MuJoCo task for a few minutes, draw its reward curve
 # make test    set up .venv, run the tests
 # make check   ruff, pyright and the tests
 #
@@ -6,7 +6,7 @@
 
 PY ?= python3
 TASK ?= rlgen/SparseHalfCheetahFar-v0
-STEPS ?= 2e5
+STEPS ?= 4e5
 ARGS ?=
 
 BIN := .venv/bin
