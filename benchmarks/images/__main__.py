@@ -41,8 +41,8 @@ prints them beside the references.
 3.  DCGAN; bars: frechet_share_of_gaussian at most 0.333, least_class_share above 3 %. No published figure is
     of these features. The second loop is the table of Improved GAN's tricks.
 
-        for data in fashion-mnist cifar10-subset; do
-            python -m benchmarks.images --model dcgan --data $data --epochs 25; done
+        python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25
+        python -m benchmarks.images --model dcgan --data cifar10-subset --epochs 150
         for trick in minibatch_kernels:100 virtual_batch_norm:True historical_averaging:1.0; do
             python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25 --settings $trick; done
 
@@ -92,8 +92,8 @@ prints them beside the references.
             python -m benchmarks.images --model $model --data cifar10-subset; done
         python -m benchmarks.images --model resnet_vae --data cifar10-subset --settings flow:0
 
-    On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.56 and 3.74 (Kingma et al.
-    2016, table 4, depth 4), 2.92 (Salimans et al. 2017, table 1).
+    On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.54 and 3.74 (Kingma et al.
+    2016, table 4, depth 4, two hidden layers), 2.92 (Salimans et al. 2017, table 1).
 
         python -m benchmarks.images --model resnet_vae --data cifar10 --device cuda --stop-after 25
         python -m benchmarks.images --model resnet_vae --data cifar10 --settings flow:0 --device cuda \\

@@ -49,6 +49,7 @@ class CodesTask(AdversarialTask):
             "train_accuracy": accuracy(train, match),
             "test_accuracy_matched_on_test": accuracy(test, matching(test)),
             "class_of_code": match.tolist(),
+            "test_images_by_code_and_class": test.tolist(),
             "matching": "best one-to-one, found on the training images",
             **bounds,
         }

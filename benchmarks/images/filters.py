@@ -10,7 +10,7 @@ from torch import Tensor
 def gaussian_filter(y: Tensor, std: float) -> Tensor:
     """(B, 1, H, W) blurred with a standard deviation in pixels, the edges repeated outwards."""
     r = int(4 * std + 0.5)
-    kernel = torch.exp(-0.5 * (torch.arange(-r, r + 1) / std) ** 2)
+    kernel = torch.exp(-0.5 * (torch.arange(-r, r + 1, device=y.device) / std) ** 2)
     kernel /= kernel.sum()
     y = F.conv2d(F.pad(y, (0, 0, r, r), "replicate"), kernel.view(1, 1, -1, 1))
     return F.conv2d(F.pad(y, (r, r, 0, 0), "replicate"), kernel.view(1, 1, 1, -1))

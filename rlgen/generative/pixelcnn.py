@@ -80,6 +80,9 @@ class PixelCNN(PixelModel):
     `components`, pixels are from a mixture of logistics as in PixelCNN++. The plain form cannot see a wedge
     to the upper right of a pixel, where its kernels do not reach.
 
+    Unlike the papers', the presets train with Adam, a rate that falls to zero and averaged parameters
+    (there: RMSProp at a rate tuned by hand).
+
     Args:
         config: Settings.
         seed: Of the first parameters.

@@ -29,6 +29,9 @@ class PixelRNN(PixelModel):
     A convolution of the image that does not see the pixel itself, residual layers of LSTMs, and two 1x1
     convolutions.
 
+    Unlike the paper's, the presets train with Adam, a rate that falls to zero, averaged parameters and a
+    bound on the gradient's norm (there: RMSProp at a rate tuned by hand).
+
     Args:
         config: Settings.
         seed: Of the first parameters.
