@@ -65,10 +65,13 @@ class SeparateValue(nn.Module):
     """A value function of the bonus alone, and the rule that adds its advantage to the environment's.
 
     A = A_env + eta (sigma_env / sigma_bonus) A_bonus, with sigma_env the standard deviation of A_env, mean
-    of the last `memory` rollouts, and sigma_bonus the largest that A_bonus has shown (a peak that decays by
-    `peak_decay` a rollout). Dividing by a peak lets the bonus fade in the sum as it fades in itself. If the
-    last `memory` rollouts have paid nothing, A_env is only its critic's noise: then A = A_bonus, and a reward
-    that was met once and lost again is sought again.
+    of the last `memory` rollouts, and sigma_bonus the largest that A_bonus has shown. Dividing by a peak lets
+    the bonus fade in the sum as it fades in itself. The peak falls by `peak_decay` a rollout for the first
+    `settling` ones, whose values know little, and never after: a bonus that fades as 1 / sqrt(steps) falls
+    by less than any rate a rollout in the end, and would be scaled up for good.
+
+    If the last `memory` rollouts have paid nothing, A_env is only its critic's noise: then A = A_bonus, and a
+    reward that was met once and lost again is sought again.
 
     Args:
         obs_dim: size O of the flattened observation.
@@ -79,13 +82,15 @@ class SeparateValue(nn.Module):
         n_epochs: passes over the rollout a fit.
         batch_size: rows a gradient step.
         memory: rollouts that are looked back on for the environment's reward.
-        peak_decay: factor a rollout by which the remembered peak falls.
+        peak_decay: factor a rollout by which the remembered peak falls at first.
+        settling: rollouts for which it falls.
         seed: of the network's own generator; nothing global is drawn from.
     """
 
     env_stds: Tensor
     unpaid: Tensor
     peak_bonus: Tensor
+    rollouts: Tensor
 
     def __init__(
         self,
@@ -98,13 +103,14 @@ class SeparateValue(nn.Module):
         batch_size: int = 512,
         memory: int = 5,
         peak_decay: float = 0.99,
+        settling: int = 50,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.episodic = episodic
         self.n_epochs = n_epochs
         self.batch_size = batch_size
-        self.peak_decay = peak_decay
+        self.peak_decay, self.settling = peak_decay, settling
         self.norm = RunningNorm(obs_dim)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach other devices too
@@ -114,6 +120,7 @@ class SeparateValue(nn.Module):
         self.register_buffer("env_stds", torch.zeros(memory))  # newest first
         self.register_buffer("unpaid", torch.tensor(memory))  # rollouts since the environment paid
         self.register_buffer("peak_bonus", torch.zeros(()))
+        self.register_buffer("rollouts", torch.tensor(0))
 
     @torch.no_grad()
     def value(self, obs: Tensor) -> Tensor:
@@ -156,7 +163,9 @@ class SeparateValue(nn.Module):
         if np.any(env_rewards != 0.0):
             self.unpaid.zero_()
         self.env_stds.copy_(torch.cat([torch.tensor([env_std]), self.env_stds[:-1]]))
-        self.peak_bonus.copy_(torch.as_tensor(max(bonus_std, self.peak_decay * float(self.peak_bonus))))
+        decay = self.peak_decay if self.rollouts < self.settling else 1.0
+        self.rollouts.add_(1)
+        self.peak_bonus.copy_(torch.as_tensor(max(bonus_std, decay * float(self.peak_bonus))))
         if bonus_std == 0.0 or eta == 0.0:
             return env_advantages, {"advantage_share": 0.0}
         if self.unpaid >= len(self.env_stds):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from sb3_contrib import TQC, TRPO, CrossQ
+from sb3_contrib import TQC, TRPO, CrossQ, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
 from stable_baselines3.common.noise import NormalActionNoise
@@ -138,6 +138,28 @@ def test_replacing_a_constant_by_the_same_constant_is_plain_sb3(algo):
     ours = train(make, learner, steps=96, pay=0.3)
     assert torch.equal(weights(ours), weights(train(make, steps=96, pay=0.3)))
     assert not torch.equal(weights(ours), weights(train(make, steps=96, pay=0.0)))
+
+
+@pytest.mark.parametrize("normalize", [None, "reward"])
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_both_rewards_have_their_weights(algo, normalize):
+    """Half of 0.4 and 0.25 of another 0.4, in one stream, are 0.3 in all, and so with a normalised reward."""
+    make = (ON_POLICY | OFF_POLICY)[algo]
+    learner = LearnReward(Constant(0.4), env_weight=0.5, eta=0.25 / 0.4, stream="one")
+    ours = train(make, learner, steps=96, pay=0.4, normalize=normalize)
+    if normalize is None:
+        assert torch.allclose(weights(ours), weights(train(make, steps=96, pay=0.3)), atol=1e-5)
+    rewards = {}
+
+    class Spy(LearnReward):
+        def relabel_rollout(self, buffer):
+            before = buffer.rewards.copy()
+            super().relabel_rollout(buffer)
+            rewards["env"], rewards["sum"] = before, buffer.rewards.copy()
+
+    if algo == "ppo":
+        train(make, Spy(Constant(0.0), env_weight=0.5, stream="one"), normalize=normalize, limit=1000)
+        assert np.allclose(rewards["sum"], 0.5 * rewards["env"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo", "dqn"])
@@ -320,6 +342,9 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
         PPO("MlpPolicy", DummyVecEnv([Walk]), n_steps=8, batch_size=8).learn(8, LearnReward(vime()))
     with pytest.raises(ValueError, match="n_steps=1"):
         train(partial(SAC, n_steps=3), LearnReward(vime()))
+    with pytest.raises(ValueError, match="RecurrentPPO"):
+        recurrent = partial(RecurrentPPO, n_steps=8, batch_size=8)
+        recurrent("MlpLstmPolicy", make_venv(), device="cpu").learn(8, LearnReward(vime()))
     with pytest.raises(ValueError, match="one critic"):
         train(OFF_POLICY["sac"], LearnReward(vime(), stream="separate"))
     with pytest.raises(ValueError, match=r"takes \(B, 5\)"):
