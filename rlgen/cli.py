@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import fields
 from difflib import get_close_matches
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
@@ -22,6 +23,10 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 C = TypeVar("C")
+
+# What tyro draws round a message, on a terminal and where output is not UTF-8.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+RULE = re.compile(r"[─╰-]{3}")
 
 # What a flag that may be left out holds. tyro checks `str | None` with typeguard, whose import takes a third
 # of the time of --help, and `Optional[str]` without.
@@ -46,6 +51,11 @@ def one(read: Callable[[str], Any], metavar: str, default: str) -> PrimitiveCons
 def whole(default: str, least: int = 1) -> PrimitiveConstructorSpec:
     """A whole number of at least `least`; `1e6` is understood."""
     return one(lambda text: read_whole(text, least), "N", default)
+
+
+def seed(default: str) -> PrimitiveConstructorSpec:
+    """A seed: numpy takes 32 bits, and evaluations add to it."""
+    return one(lambda text: read_whole(text, 0, 2**31 - 1), "N", default)
 
 
 def number(default: str) -> PrimitiveConstructorSpec:
@@ -73,9 +83,11 @@ PAIRS = PrimitiveConstructorSpec(
 """Pairs k:v with Python literals or plain words as values, as in rl-zoo3."""
 
 
-def read_whole(text: str, least: int = 1) -> int:
+def read_whole(text: str, least: int = 1, most: int | None = None) -> int:
     """'5', '1_000' or '1e6' -> int."""
     value = read_number(text)
+    if most is not None and value > most:
+        raise ValueError(f"{text!r} is too large: give at most {most}")
     if value != int(value) or value < least:
         raise ValueError(f"{text!r} is not a whole number of at least {least}, such as 5000 or 1e6")
     return int(value)
@@ -154,9 +166,10 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
 
 
 def unbox(text: str) -> str:
-    """The first paragraph of tyro's boxed message, on one line."""
-    lines = [line.strip("│ ") for line in text.splitlines()[1:]]
-    paragraph = takewhile(lambda line: line and not line.startswith(("─", "╰")), lines)
+    """The first paragraph of tyro's message, on one line: without colours, box, title and rules."""
+    lines = [line.strip("│ ") for line in COLOUR.sub("", text).splitlines()[1:]]
+    told = dropwhile(RULE.match, lines)
+    paragraph = takewhile(lambda line: line and not RULE.match(line), told)
     return " ".join(paragraph).removeprefix("Error parsing ")
 
 

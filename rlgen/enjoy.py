@@ -37,7 +37,7 @@ class Config:
     """Episodes to play."""
     checkpoint: Annotated[cli.MaybePath, cli.one(Path, "DIR", "final")] = None
     """One of the run's checkpoints, such as RUN/checkpoints/step_50000; the newest unless given."""
-    seed: Annotated[int, cli.whole("20000", least=0)] = 20_000
+    seed: Annotated[int, cli.seed("20000")] = 20_000
     """Episode k starts from seed + k."""
     stochastic: bool = False
     """Sample actions instead of taking the most likely one."""
@@ -110,6 +110,8 @@ def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played
     import numpy as np
 
     venv.seed(seed)
+    if not deterministic and getattr(model, "use_sde", False):
+        getattr(model, "actor", model.policy).reset_noise()  # drawn once a rollout, from what is learned now
     obs, steps, rewards = venv.reset(), [], []
     while not steps or not steps[-1].done[0]:
         action, _ = model.predict(obs, deterministic=deterministic)

@@ -95,6 +95,6 @@ class EpisodeLog(gym.Wrapper):
         bad = np.flatnonzero(~np.isfinite(obs))
         what = f"observation[{bad[0]}] is {obs[bad[0]]}" if len(bad) else f"the reward is {self._reward}"
         raise EnvironmentNaN(
-            f"{what} in environment {self.index} at step {self.steps * self.n_envs} of the run: "
+            f"{what} in environment {self.index} at step {self.steps * self.n_envs}: "
             "its simulation diverged, or it divides by zero"
         )

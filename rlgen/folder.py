@@ -36,6 +36,8 @@ def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
     parent = Path(log_folder) / kind
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(parent, os.W_OK):
+            raise PermissionError(f"{parent} cannot be written to")
     except OSError as error:
         raise ValueError(f"--log-folder {log_folder}: no folder can be made there ({error})") from error
     name = env.rpartition(":")[2].rpartition("/")[2]
@@ -122,10 +124,13 @@ def seal(temporary: Path, folder: Path, **facts: Any) -> None:
     for path in temporary.iterdir():
         _sync(path)
     _sync(temporary)
+    old = folder.with_name(f".{folder.name}.old")
     if folder.exists():
-        shutil.rmtree(folder)
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(folder, old)
     os.rename(temporary, folder)
     _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Options:
     """Environment steps, all environments together; 1e6 is understood."""
     n_envs: Annotated[cli.MaybeWhole, cli.whole(PRESET)] = None
     """Environments in parallel."""
-    seed: Annotated[cli.MaybeWhole, cli.whole("0", least=0)] = None
+    seed: Annotated[cli.MaybeWhole, cli.seed("0")] = None
     """Seed of everything."""
     device: Annotated[cli.MaybeText, cli.one(str, "NAME", "by-algorithm")] = None
     """Torch's device for the policy; cpu on-policy, else auto."""

@@ -45,10 +45,6 @@ class Preset:
     """The bonus's share."""
 
 
-# The bonus, all in one place: what every task gets, and where a task departs from it.
-BONUS = BonusPreset()
-BONUSES: dict[str, BonusPreset] = {}
-
 ON_POLICY = {
     "ppo": Preset(
         n_timesteps=1_000_000,
@@ -164,7 +160,7 @@ def preset_for(env: str, algo: str) -> tuple[str, Preset]:
     env = env.rpartition(":")[2]
     own = PRESETS.get(env, {}).get(algo)
     preset = own or DEFAULTS[algo]
-    return f"{env if own else 'default'}, {algo}", replace(preset, bonus=BONUSES.get(env, BONUS))
+    return f"{env if own else 'default'}, {algo}", preset
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from rlgen import cli, curve, runs, training
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
+from rlgen.rewards.pool import TransitionPool
 
 Plan = dict[str, Any]
 
@@ -80,7 +81,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         model, learner = command.build(plan)
         run = runs.new_run(options.log_folder, command.kind, plan["setup"]["env"])
         runs.write_config(run, plan)
-    announce(run, plan, model, checkpoint)
+    announce(run, plan, model, learner, checkpoint)
     if not checkpoint:
         command.begin(plan, model)
     try:
@@ -163,15 +164,25 @@ def references(plan: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def announce(run: Path, plan: Mapping[str, Any], model: BaseAlgorithm, checkpoint: Path | None) -> None:
+def announce(
+    run: Path,
+    plan: Mapping[str, Any],
+    model: BaseAlgorithm,
+    learner: LearnReward | None,
+    checkpoint: Path | None,
+) -> None:
     """Say what will run, where, and what it will take."""
     print(f"preset: {plan['preset']}")
     print(f"{title(plan)}: {plan['total_timesteps']:,} steps, kept in {run}")
     if checkpoint:
         print(f"going on from {checkpoint}")
-    size = training.replay_bytes(model) / 1e9
-    if size:
-        print(f"replay buffer: up to {size:.2g} GB of memory, and as much on disk for each of 3 checkpoints")
+    stores = {"replay buffer": training.replay_bytes(model)}
+    pools = learner.reward.modules() if learner else []
+    stores["pool of the reward"] = sum(p.rows.nbytes for p in pools if isinstance(p, TransitionPool))
+    for name, size in stores.items():
+        if size:
+            gb = f"{size / 1e9:.2g} GB"
+            print(f"{name}: up to {gb} of memory, and as much on disk for each of 3 checkpoints")
 
 
 def train(

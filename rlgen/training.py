@@ -49,6 +49,7 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "leaky_relu": nn.LeakyReLU,
 }
+AT_LEAST_ONE = ("n_steps", "n_epochs", "batch_size", "buffer_size", "train_freq")
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 EVAL_SEED = 10_000  # added to the seed for the evaluation environment
 NOISE = 0.1  # TD3 and DDPG explore not at all without
@@ -174,7 +175,7 @@ def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gy
     def build() -> gym.Env:
         try:
             env = gym.make(name, disable_env_checker=True, **kwargs)
-        except (TypeError, ImportError, gym.error.Error) as error:
+        except Exception as error:  # an environment's own, of any kind
             raise ValueError(f"cannot make {setup.env} with {dict(setup.env_kwargs)}: {error}") from error
         try:
             check_spaces(env.observation_space, env.action_space)
@@ -246,7 +247,7 @@ def _check_actions(setup: Setup, space: spaces.Space) -> None:
 
 
 def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Refuse a hyperparameter that SB3's class does not take, and text where it takes a number."""
+    """Refuse a hyperparameter that SB3's class does not take, and what is no number where it takes one."""
     ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
     known = sorted(parameters.keys() - ours)
     for key, value in setup.hyperparams.items():
@@ -254,9 +255,12 @@ def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]
             close = get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
-        number = type(parameters[key].default) in (int, float) and key not in SCHEDULED
-        if isinstance(value, str) and number and value != "auto":
-            raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default}")
+        kind = str(parameters[key].annotation)
+        number = ("float" in kind or "int" in kind) and "str" not in kind and key not in SCHEDULED
+        if number and (isinstance(value, str | bool) or (value is None and "None" not in kind)):
+            raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default or 0.01}")
+        if key in AT_LEAST_ONE and isinstance(value, int | float) and value < 1:
+            raise ValueError(f"{key} is {value}: give 1 or more")
 
 
 def _arguments(setup: Setup, venv: VecEnv, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
@@ -271,7 +275,7 @@ def _arguments(setup: Setup, venv: VecEnv, parameters: Mapping[str, inspect.Para
     noise = arguments.get("action_noise", NOISE if setup.algo in ("td3", "ddpg") else None)
     if noise is not None:
         size = np.ones(venv.action_space.shape or ())
-        if not isinstance(noise, int | float):
+        if not isinstance(noise, int | float) or noise < 0:
             raise ValueError(f"action_noise is {noise!r}: give a standard deviation, such as {NOISE}")
         arguments["action_noise"] = NormalActionNoise(0.0 * size, noise * size)
     if isinstance(arguments.get("train_freq"), list):

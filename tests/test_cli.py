@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import resource
 import subprocess
 import sys
@@ -80,6 +82,19 @@ def test_a_bad_flag_is_one_line_and_status_2(argv, message, capsys):
     out, err = capsys.readouterr()
     assert message in err and err.startswith("error: ") and err.count("\n") == 1
     assert out == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_bad_flag_is_one_plain_line_on_a_terminal_too(encoding):
+    """tyro writes to a terminal in colours, and draws with minuses where it is not UTF-8."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": encoding}
+    argv = [sys.executable, "-m", "rlgen.train_vime", "--env", "Ant-v5", "--seed", "many"]
+    told = subprocess.run(argv, stdout=theirs, stderr=subprocess.PIPE, text=True, env=environment)
+    os.close(ours)
+    os.close(theirs)
+    assert told.returncode == 2
+    assert told.stderr == "error: --seed: 'many' is not a number, such as 0.3 or 1e6\n"
 
 
 def test_help_is_printed_and_leaves_with_0(capsys):

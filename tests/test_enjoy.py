@@ -7,10 +7,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 from rlgen import cli, enjoy, runs, train_vime, video
 from rlgen.enjoy import Config, main
@@ -52,6 +54,25 @@ def test_it_prints_and_writes_what_it_returns(pendulum, capsys):
 def test_the_same_seed_gives_the_same_episodes(pendulum):
     once, again, other = (main(Config(pendulum, episodes=1, seed=seed))["returns"] for seed in (5, 5, 6))
     assert once == again != other
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_noise_that_depends_on_the_state_is_what_was_learned(algo, tmp_path):
+    """gSDE draws a matrix from the deviations; the one drawn before they were loaded is not theirs."""
+    small = {"use_sde": True, "learning_starts": 8, "batch_size": 8, "buffer_size": 100}
+    if algo == "ppo":
+        small = {"use_sde": True, "n_steps": 32, "batch_size": 32, "n_epochs": 1}
+    run = trained(tmp_path, "Pendulum-v1", algo=algo, hyperparams=small)
+    model, venv = runs.load(run)
+    actor: Any = getattr(model, "actor", model.policy)
+    with torch.no_grad():
+        actor.log_std.fill_(-20.0)
+    likely, sampled = (enjoy.play(model, venv, 0, deterministic).rewards for deterministic in (True, False))
+    assert np.allclose(likely, sampled, atol=1e-4)
+    with torch.no_grad():
+        actor.log_std.fill_(0.0)
+    first, second = (enjoy.play(model, venv, 0, deterministic=False).actions for _ in range(2))
+    assert not np.allclose(first, second, atol=1e-2)
 
 
 def test_actions_are_the_most_likely_ones_unless_sampled(pendulum):

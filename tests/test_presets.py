@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import fields
 from importlib import import_module
 
 import gymnasium as gym
 import pytest
 
 import envs  # noqa: F401 (registers rlgen/...)
-from rlgen.presets import BONUS, BONUSES, DEFAULTS, ON_POLICY, PRESETS, preset_for
-from rlgen.rewards.bonus import BonusSettings
+from rlgen.presets import DEFAULTS, ON_POLICY, PRESETS, preset_for
 from rlgen.training import ALGORITHMS, OFF_POLICY
 
 ENTRIES = [("default", DEFAULTS), *PRESETS.items()]
@@ -37,12 +35,6 @@ def test_arguments_are_those_of_the_sb3_class(env, table):
         assert set(preset.hyperparams) <= set(known), (env, algo)
         assert preset.n_timesteps > 0 and preset.n_envs > 0
         json.dumps(dict(preset.hyperparams))
-
-
-@pytest.mark.parametrize("env", sorted(BONUSES) or ["none"])
-def test_settings_of_bonuses_are_those_that_every_bonus_has(env):
-    preset = BONUSES.get(env, BONUS)
-    assert set(preset.settings) <= {field.name for field in fields(BonusSettings)}
 
 
 def test_a_rollout_of_ppo_is_the_one_that_bonuses_are_tuned_for():

@@ -189,6 +189,7 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"algo": "dqn"}, "dqn does not take the actions"),
         ({"hyperparams": {"gama": 0.9}}, "did you mean 'gamma'"),
         ({"env_kwargs": {"nonsense": 1}}, "nonsense"),
+        ({"env": "Ant-v5", "env_kwargs": {"xml_file": "nope.xml"}}, "cannot make Ant-v5 .*nope.xml"),
         ({"bonus": "rnd", "setting": "paper"}, "--setting paper is for VIME"),
         ({"device": "abacus"}, "--device abacus does not work"),
         ({"resume": Path("nowhere")}, "nowhere is not a run folder"),
@@ -292,13 +293,14 @@ def test_a_flag_beats_the_preset_even_if_it_is_zero():
     assert plan["total_timesteps"] == 2_000_000
 
 
-def test_off_policy_says_what_the_replay_buffer_takes(tmp_path, capsys):
-    flags = {"algo": "sac", "bonus": "none", "n_envs": 1, "total_timesteps": 8, "eval_freq": 0}
+def test_what_buffers_and_pools_take_is_said(tmp_path, capsys):
+    flags = {"algo": "sac", "bonus": "rnd", "n_envs": 1, "total_timesteps": 8, "eval_freq": 0}
     small = {"learning_starts": 4, "batch_size": 4, "buffer_size": 1000}
     run = main(replace(TINY, log_folder=tmp_path, **flags, hyperparams=small))
     out = capsys.readouterr().out
-    assert "replay buffer" in out and out.splitlines()[0] == "preset: default, sac"
-    assert runs.read_config(run)["bonus"] == "none"
+    assert out.splitlines()[0] == "preset: default, sac"
+    assert "replay buffer: up to" in out and "pool of the reward: up to" in out
+    assert runs.read_config(run)["bonus"] == "rnd"
 
 
 def test_a_video_that_cannot_be_made_does_not_fail_the_run(tmp_path, capsys, monkeypatch):

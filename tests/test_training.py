@@ -174,7 +174,7 @@ def test_nan_stops_at_its_step(bad, said):
     venv.reset()
     for _ in range(6):
         venv.step(np.zeros((2, 1)))
-    with pytest.raises(EnvironmentNaN, match=f"{said} in environment 0 at step 14 of the run"):
+    with pytest.raises(EnvironmentNaN, match=f"{said} in environment 0 at step 14:"):
         venv.step(np.zeros((2, 1)))
 
 
@@ -218,6 +218,11 @@ def test_plain_data_becomes_what_sb3_wants():
         ("ppo", "Pendulum-v1", {"policy_kwargs": 5}, "policy_kwargs is 5"),
         ("ppo", "Pendulum-v1", {"n_steps": "many"}, "n_steps is 'many': give a number, such as 2048"),
         ("ppo", "Pendulum-v1", {"gamma": "abc"}, "gamma is 'abc': give a number"),
+        ("ppo", "Pendulum-v1", {"gamma": None}, "gamma is None: give a number"),
+        ("ppo", "Pendulum-v1", {"target_kl": "abc"}, "target_kl is 'abc': give a number"),
+        ("ppo", "Pendulum-v1", {"n_epochs": 0}, "n_epochs is 0: give 1 or more"),
+        ("sac", "Pendulum-v1", {"train_freq": 0}, "train_freq is 0: give 1 or more"),
+        ("td3", "Pendulum-v1", {"action_noise": -0.1}, "action_noise is -0.1: give a standard deviation"),
         ("ppo", "Pendulum-v1", {"n_steps": 1}, "ppo refuses"),
     ],
 )

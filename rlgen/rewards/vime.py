@@ -114,6 +114,7 @@ class VIME(Bonus):
                                                                    may not depend on its neighbours
     trains on pairs across episode ends; copies the      mended  wrong targets; the true successor is known
       gain of the last step from the one before
+    standardised inputs and targets have no bound        mended  clipped to +-10: one outlier is no lesson
     raw gain clipped to 1000                             mended  the normalised one is
     reward r + eta gain, one value function, whose       mended  `LearnReward` has a stream of its own:
       baseline is fitted to returns without the gain               added to r, the gain pays for surviving;
