@@ -31,7 +31,10 @@ DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
 STREAM_UNIT = 4096
-"""Transitions in which a separate stream's peak falls by 1 % at first; it looks back on five times as many."""
+"""Transitions in which a separate stream's peak falls by 1 %, and a fifth of those that it looks back on."""
+
+SETTLING = 500_000
+"""Transitions after which the peak falls no more."""
 
 
 class LearnReward(BaseCallback):
@@ -154,7 +157,7 @@ class LearnReward(BaseCallback):
             episodic=self.episodic,
             memory=max(1, round(5 * rollouts)),
             peak_decay=0.99 ** (1 / rollouts),
-            settling=round(50 * rollouts),
+            settling=round(SETTLING / STREAM_UNIT * rollouts),
             seed=(model.seed or 0) + 1,
         )
 

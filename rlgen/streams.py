@@ -103,7 +103,7 @@ class SeparateValue(nn.Module):
         batch_size: int = 512,
         memory: int = 5,
         peak_decay: float = 0.99,
-        settling: int = 50,
+        settling: int = 122,
         seed: int = 0,
     ) -> None:
         super().__init__()
