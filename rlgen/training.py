@@ -51,7 +51,7 @@ ACTIVATIONS = {
 }
 AT_LEAST_ONE = ("n_steps", "n_epochs", "batch_size", "buffer_size", "train_freq")
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
-EVAL_SEED = 10_000  # added to the seed for the evaluation environment
+EVAL_SEED = 50_000  # added to the seed for the evaluation environment; demonstrations start from 10_000 on
 NOISE = 0.1  # TD3 and DDPG explore not at all without
 
 

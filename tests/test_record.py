@@ -19,9 +19,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
+from benchmarks.gail_mujoco import FINAL_SEED
 from demos.record import Config, main
-from rlgen import GAIL, Transitions, cli, demonstrations, runs, train_vime
+from rlgen import GAIL, Transitions, cli, demonstrations, enjoy, runs, train_vime
 from rlgen.recorder import TransitionRecorder, stack
+from rlgen.training import EVAL_SEED
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +213,8 @@ def test_bad_input_is_one_line(run, agent, tmp_path, capsys, flags, message):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and message in line
     assert not list(tmp_path.iterdir())
+
+
+def test_no_evaluation_starts_where_a_demonstration_did():
+    firsts = sorted([Config(Path()).seed, enjoy.Config(Path()).seed, FINAL_SEED, EVAL_SEED])
+    assert min(np.diff(firsts)) >= 10_000
