@@ -158,7 +158,7 @@ def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
         total_timesteps=job.steps,
         eval_freq=max(job.steps // 20, 1),
         eval_episodes=10,
-        save_freq=max(job.steps // 20, 1),
+        save_freq=min(max(job.steps // 20, 1), 100_000),
         log_folder=folder,
     )
     if begun:
