@@ -211,7 +211,7 @@ def _careful(steps: int) -> dict[str, ImitationPreset]:
         },
         settings={"gradient_penalty": 10.0, "learning_rate": 1e-4, "updates_per_transition": 10 / 4096},
     )
-    return {**IMITATION_DEFAULTS, "ppo": entry}
+    return {"ppo": entry}
 
 
 IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {

@@ -10,7 +10,15 @@ import gymnasium as gym
 import pytest
 
 import envs  # noqa: F401 (registers rlgen/...)
-from rlgen.presets import DEFAULTS, ON_POLICY, PRESETS, preset_for
+from rlgen.presets import (
+    DEFAULTS,
+    IMITATION_DEFAULTS,
+    IMITATION_PRESETS,
+    ON_POLICY,
+    PRESETS,
+    imitation_preset_for,
+    preset_for,
+)
 from rlgen.training import ALGORITHMS, OFF_POLICY
 
 ENTRIES = [("default", DEFAULTS), *PRESETS.items()]
@@ -60,3 +68,12 @@ def test_discrete_actions_fall_back_to_the_default():
 def test_an_unknown_algorithm_lists_the_known():
     with pytest.raises(ValueError, match=r"unknown algorithm 'her'.*ppo, trpo"):
         preset_for("Ant-v5", "her")
+
+
+def test_an_imitation_goes_by_the_name_of_its_environment_only_where_that_has_settings_of_its_own():
+    assert imitation_preset_for("envs:Ant-v5", "ppo")[1] is IMITATION_PRESETS["Ant-v5"]["ppo"]
+    for env, table in IMITATION_PRESETS.items():
+        for algo in DEFAULTS:
+            name, preset = imitation_preset_for(env, algo)
+            assert name == f"{env if algo in table else 'default'}, {algo}, imitation"
+            assert (preset == IMITATION_DEFAULTS[algo]) == (algo not in table)
