@@ -129,7 +129,10 @@ def train(job: Job, results: Path, scratch: Path) -> str:
         step = runs.read_manifest(checkpoint)["step"] if checkpoint else 0
         with closing(Positions(run / "positions.bin", step)) as positions:
             options = {"save_freq": 25_000, "checkpoint": checkpoint, "callbacks": [positions]}
-            runs.train(run, model, learner, plan["total_timesteps"], **options)
+            try:
+                runs.train(run, model, learner, plan["total_timesteps"], **options)
+            except runs.Stopped as stop:
+                raise SystemExit(128 + stop.signal) from None
     curve.append_run(run)
     visited = cells(read_positions(run / "positions.bin"))
     write_atomically(cells_path(curve), visited.to_csv(index=False))
