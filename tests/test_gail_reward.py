@@ -315,6 +315,7 @@ def test_a_saved_reward_scores_as_the_trained_one(kwargs, tmp_path):
     loaded = load_reward(tmp_path / "reward.pt")
     assert torch.equal(loaded.reward(batch(seed=1)), model.reward(batch(seed=1)))
     assert loaded.absorbing_reward() == model.absorbing_reward() and loaded.name == "gail"
+    assert loaded.env_id is None
     before = state_of(loaded)
     metrics = loaded.update(batch(seed=2))
     assert metrics == {"reward_mean": pytest.approx(model.reward(batch(seed=2)).mean().item())}
@@ -333,7 +334,8 @@ def test_a_file_that_holds_no_reward_is_refused(content, tmp_path):
         torch.save(others[content], path)
     else:
         path.write_bytes(data[content])
-    with pytest.raises(ValueError, match="reward.pt holds no reward"):
+    told = "holds no reward" if content in others else "is not a saved reward, or is damaged"
+    with pytest.raises(ValueError, match=f"reward.pt {told}"):
         load_reward(path)
 
 

@@ -118,6 +118,8 @@ class DiscriminatorReward(LearnedReward):
     """
 
     name = "gail"
+    env_id: str | None = None
+    """Environment that it was trained on, where that is known."""
     absorbing_logit: Tensor
 
     def __init__(
@@ -240,6 +242,7 @@ def absorbing_logit(expert_ends: float, expert_rows: float, policy_ends: float, 
 def save_reward(path: str | Path, reward: DiscriminatorReward) -> None:
     """Write a trained reward to a file, as a whole or not at all; the demonstrations are not in it."""
     data = {
+        "env_id": reward.env_id,
         "settings": asdict(reward.settings),
         "form": reward.form,
         "state_only": reward.state_only,
@@ -263,8 +266,14 @@ def load_reward(path: str | Path) -> DiscriminatorReward:
         ValueError: The file is damaged, or something else.
         FileNotFoundError: There is none.
     """
+    errors = (RuntimeError, EOFError, KeyError, IndexError, TypeError, ValueError)
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
+    except (*errors, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} is not a saved reward, or is damaged: give the reward.pt of a run"
+        ) from error
+    try:
         reward = DiscriminatorReward(
             data["obs_dim"],
             data["action_dim"],
@@ -277,14 +286,7 @@ def load_reward(path: str | Path) -> DiscriminatorReward:
         reward.norm.load_state_dict(data["norm"])
         reward.discriminator.load_state_dict(data["discriminator"])
         reward.absorbing_logit.fill_(data["absorbing_logit"])
-    except (
-        RuntimeError,
-        EOFError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+        reward.env_id = data.get("env_id")  # files of the first version have none
+    except errors as error:
         raise ValueError(f"{path} holds no reward: give a file written by save_reward ({error})") from error
     return reward
