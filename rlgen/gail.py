@@ -23,10 +23,7 @@ from rlgen.options import PRESET, Options, shared_plan
 from rlgen.presets import DEFAULTS, imitation_preset_for
 
 if TYPE_CHECKING:
-    from rlgen.demonstrations import Demonstrations
     from rlgen.relabel import LearnReward
-    from rlgen.rewards import LearnedReward
-    from rlgen.training import Setup
 
 FORMS = ("positive", "negative", "logit")
 BC_STEPS = 10_000
@@ -61,6 +58,8 @@ class Config(Options):
     """Passes of behaviour cloning before the first step; 0 for none."""
     reward: Annotated[cli.MaybePath, cli.one(Path, "FILE.pt", "none")] = None
     """Train on this trained reward, which stays as it is (reward.pt of a run)."""
+    refit_every: Annotated[cli.MaybeWhole, cli.whole(PRESET)] = None
+    """Environment steps between refits of the discriminator; one a rollout where that is longer."""
     download: bool = False
     """Let a Minari dataset be downloaded."""
 
@@ -92,7 +91,7 @@ def new_plan(config: Config) -> dict[str, Any]:
             each other or the demonstrations.
     """
     check_flags(config)
-    from rlgen import demonstrations, training
+    from rlgen import demonstrations, imitation, training
 
     file = config.demos or ""
     if config.env:
@@ -116,13 +115,13 @@ def new_plan(config: Config) -> dict[str, Any]:
         "reward_params": {**(given if setting != "paper" else {}), **(config.reward_params or {})},
         "bc_epochs": config.bc_epochs,
         "reward": config.reward and str(config.reward.resolve()),
-        "refit_every": preset.refit_every,
+        "refit_every": preset.refit_every if config.refit_every is None else config.refit_every,
     }
     if config.bc_epochs is None:
         rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
         plan["bc_epochs"] = cloning_epochs(rows) if cloning else preset.bc_epochs * demos.has_actions
     if not demos.has_actions:
-        check_without_actions(plan)
+        imitation.check_without_actions(plan)
     if config.form:
         plan["reward_params"]["form"] = config.form
     plan["label"] = f"{plan['n_demos']} demonstrations" + (
@@ -139,31 +138,46 @@ def check_flags(config: Config) -> None:
     """
     if not config.demos:
         raise ValueError("no demonstrations: pass --demos FILE, or --resume RUN")
-    if config.reward and not config.reward.is_file():
+    if config.algo == "bc":
+        check_cloning(config)
+    if not config.reward:
+        return
+    if not config.reward.is_file():
         raise ValueError(f"--reward {config.reward}: there is no such file, give the reward.pt of a run")
-    if config.reward and (config.form or config.reward_params):
-        raise ValueError(
-            f"--reward {config.reward} stays as it was trained: leave --form and --reward-params out"
-        )
-    if config.algo == "bc" and config.bc_epochs == 0:
-        raise ValueError("--bc-epochs is 0, and --algo bc does nothing else: give 1 or more, or leave it out")
+    own = {
+        "--form": config.form,
+        "--reward-params": config.reward_params,
+        "--refit-every": config.refit_every,
+    }
+    if any(own.values()):
+        raise ValueError(f"--reward {config.reward} stays as it was trained: leave {_listed(own)} out")
 
 
-def check_without_actions(plan: dict[str, Any]) -> None:
-    """Refuse what needs the actions of the demonstrations.
+def check_cloning(config: Config) -> None:
+    """Refuse what --algo bc would pass over in silence.
 
     Raises:
-        ValueError: cloning, or a new discriminator that looks at actions.
+        ValueError: with the remedy.
     """
-    if plan["bc_epochs"]:
+    if config.bc_epochs == 0:
+        raise ValueError("--bc-epochs is 0, and --algo bc does nothing else: give 1 or more, or leave it out")
+    idle = {
+        "-n (--total-timesteps)": config.total_timesteps,
+        "--form": config.form,
+        "--reward": config.reward,
+        "--reward-params": config.reward_params,
+        "--refit-every": config.refit_every,
+        "--setting paper": config.setting == "paper",
+    }
+    if any(idle.values()):
         raise ValueError(
-            "the demonstrations hold no actions, cloning needs them: leave --bc-epochs and --algo bc out and "
-            "pass --reward-params state_only:True"
+            f"--algo bc clones, without a step and without a reward: leave {_listed(idle)} out, or take "
+            "another --algo, and --bc-epochs N to clone first"
         )
-    if not (plan["reward"] or plan["reward_params"].get("state_only")):
-        raise ValueError(
-            "the demonstrations hold no actions: imitate states alone, --reward-params state_only:True"
-        )
+
+
+def _listed(flags: dict[str, Any]) -> str:
+    return " and ".join(flag for flag, value in flags.items() if value)
 
 
 def place(demos: str) -> str:
@@ -172,7 +186,13 @@ def place(demos: str) -> str:
 
 
 def planned_flags(config: Config, plan: dict[str, Any]) -> dict[str, Any]:
-    """The flags in the terms of a plan, with which those of a resumed run are compared."""
+    """The flags in the terms of a plan, with which those of a resumed run are compared.
+
+    Raises:
+        ValueError: flags that --algo bc has no use for.
+    """
+    if config.algo == "bc":
+        check_cloning(config)
     flags = vars(config) | {
         "demos": config.demos and place(config.demos),
         "reward": config.reward and str(config.reward.resolve()),
@@ -180,7 +200,7 @@ def planned_flags(config: Config, plan: dict[str, Any]) -> dict[str, Any]:
     if config.form:
         flags["reward_params"] = {**(config.reward_params or {}), "form": config.form}
     if config.algo == "bc" and plan["total_timesteps"] == 0:
-        flags |= {"algo": None, "total_timesteps": None}
+        flags["algo"] = None
     return flags
 
 
@@ -189,63 +209,28 @@ def cloning_epochs(rows: int) -> int:
     return max(1, BC_STEPS // max(1, -(-rows // 256)))
 
 
-def load_demonstrations(plan: dict[str, Any], setup: Setup) -> Demonstrations:
-    """The plan's demonstrations, as the environment's spaces have them.
-
-    Raises:
-        ValueError: the file is not there, not readable, or does not fit the environment.
-    """
-    from rlgen import demonstrations, training
-
-    training.check_env_id(setup.env)
-    demos = demonstrations.load(plan["demos"], env_id=setup.env).take(plan["n_demos"])
-    venv = training.make_env(replace(setup, n_envs=1, normalize_obs=False, normalize_reward=False))
-    fitted = demos.fit(*demonstrations.native_spaces(venv), setup.env)
-    venv.close()
-    return fitted
-
-
-def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> LearnedReward:
-    """The reward of a plan: a new discriminator, or a trained one that stays as it is.
-
-    Raises:
-        ValueError: an unknown or bad setting, a file that holds no reward.
-    """
-    from rlgen.rewards import GAIL, Transitions, load_reward
-
-    if plan["reward"]:
-        return load_reward(Path(plan["reward"]))
-    own = {
-        "expert": Transitions(*demos.transitions(plan["subsample"], seed)),
-        "expert_counts": (sum(episode.terminated for episode in demos.episodes), demos.n_steps),
-        "setting": plan["setting"],
-        "seed": seed,
-    }
-    for name in own.keys() & plan["reward_params"].keys():
-        raise ValueError(f"{name} is no setting of the reward: see --demos, --setting and --seed")
-    return GAIL(**own, **plan["reward_params"])
-
-
 def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
     """Model and learner of a plan, installed in each other.
 
     Raises:
         ValueError: what the demonstrations, the environment, SB3 or the reward refuse.
     """
-    from rlgen import cloning, demonstrations, scores, session, training
+    from rlgen import cloning, demonstrations, imitation, scores, session, training
     from rlgen.relabel import LearnReward
 
     setup = training.Setup.from_dict(plan["setup"])
     session.check_device(setup.device)
-    demos = load_demonstrations(plan, setup)
+    demos = imitation.load_demonstrations(plan, setup)
     plan["wrappers"] = setup.wrappers()
     venv = training.make_env(setup)
     if setup.normalize_obs:
         training.freeze_statistics(venv, demos.transitions().obs.numpy(), STD_FLOOR)
     model = training.make_model(setup, venv)
-    learner = LearnReward(
-        make_reward(plan, demos, setup.seed), env_weight=0.0, refit_every=plan["refit_every"]
-    )
+    if plan["reward"]:
+        reward = imitation.trained_reward(plan["reward"], setup.env, venv)
+    else:
+        reward = imitation.make_reward(plan, demos, setup.seed)
+    learner = LearnReward(reward, env_weight=0.0, refit_every=plan["refit_every"])
     learner.install(model)
     if "random_return" not in plan:
         if plan["bc_epochs"]:
@@ -261,10 +246,10 @@ def begin(plan: dict[str, Any], model: Any) -> None:
     """Clone the demonstrations' behaviour, if the plan says so."""
     if not plan["bc_epochs"]:
         return
-    from rlgen import cloning, training
+    from rlgen import cloning, imitation, training
 
     setup = training.Setup.from_dict(plan["setup"])
-    steps = load_demonstrations(plan, setup).transitions(plan["subsample"], setup.seed)
+    steps = imitation.load_demonstrations(plan, setup).transitions(plan["subsample"], setup.seed)
     metrics = cloning.clone(model, steps.obs, steps.action, epochs=plan["bc_epochs"], seed=setup.seed)
     print("behaviour cloning: " + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items()))
 
@@ -278,21 +263,25 @@ def report(plan: dict[str, Any]) -> list[Any]:
 
 def keep_reward(run: Path, learner: LearnReward | None) -> None:
     """Write run/reward.pt, from which the reward can be used by itself, unless nothing was learned."""
+    from rlgen import runs
     from rlgen.rewards import GAIL, save_reward
 
     if learner is not None and isinstance(learner.reward, GAIL) and learner.reward.policy_rows > 0:
+        learner.reward.env_id = runs.read_setup(run).env.rpartition(":")[2]
         save_reward(run / "reward.pt", learner.reward)
 
 
 def print_score(run: Path, plan: dict[str, Any]) -> None:
-    """Print where the last evaluation's return stands between chance and the demonstrations."""
+    """Print where the last return stands between chance and the demonstrations; evaluate if nothing did."""
+    from rlgen import enjoy
     from rlgen.scores import verdict
 
-    records = run / "evaluations.csv"
-    rows = list(csv.DictReader(records.read_text().splitlines())) if records.exists() else []
-    if rows:
-        known = (plan[name] for name in ("random_return", "demos_return", "expert_return"))
-        print(verdict(float(rows[-1]["mean_return"]), *known))
+    if plan["eval_freq"]:
+        rows = list(csv.DictReader((run / "evaluations.csv").read_text().splitlines()))
+        value = float(rows[-1]["mean_return"])
+    else:
+        value = enjoy.main(enjoy.Config(run, episodes=plan["eval_episodes"]))["mean_return"]
+    print(verdict(value, *(plan[name] for name in ("random_return", "demos_return", "expert_return"))))
 
 
 if __name__ == "__main__":

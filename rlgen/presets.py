@@ -240,12 +240,13 @@ IMITATION_PAPER = ImitationPreset(
 )
 """TRPO as published: batches of 50,000 steps, networks of 2 x 100 tanh. Departures: Adam fits the values,
 from observations alone (there: a natural gradient, and the time as an input), and the policy's observations
-go through the demonstrations' statistics as they stand (there: updated by its own batches)."""
+go through the demonstrations' statistics as they stand (there: updated by its own batches). Humanoid had 75M
+steps as published: pass -n 75e6."""
 
 
 def imitation_preset_for(env: str, algo: str, setting: str = "default") -> tuple[str, ImitationPreset]:
-    """As `preset_for`, for imitation; `setting` "paper" gives TRPO as published."""
+    """As `preset_for`, for imitation; `setting` "paper" gives TRPO as published, and others their default."""
     if setting == "paper" and algo == "trpo":
         return "paper, trpo, imitation", IMITATION_PAPER
-    own = IMITATION_PRESETS.get(env.rpartition(":")[2], {}).get(algo)
+    own = IMITATION_PRESETS.get(env.rpartition(":")[2], {}).get(algo) if setting != "paper" else None
     return f"{env if own else 'default'}, {algo}, imitation", own or IMITATION_DEFAULTS[algo]

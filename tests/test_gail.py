@@ -18,16 +18,10 @@ import torch
 import rlgen
 from rlgen import cli, demonstrations, runs, session
 from rlgen.demonstrations import Demonstrations, Episode
-from rlgen.gail import (
-    BC_STEPS,
-    Config,
-    load_demonstrations,
-    main,
-    make_reward,
-    new_plan,
-    planned_flags,
-)
-from rlgen.rewards import GAIL, Transitions, load_reward
+from rlgen.gail import BC_STEPS, Config, main, new_plan, planned_flags
+from rlgen.imitation import load_demonstrations, make_reward
+from rlgen.presets import IMITATION_DEFAULTS
+from rlgen.rewards import GAIL, Transitions, load_reward, save_reward
 from rlgen.scores import WON_ROUNDS, ImitationReport, random_return, score, verdict
 from rlgen.training import Setup, check_env_id
 
@@ -204,6 +198,38 @@ def test_cloning_alone_and_cloning_first(file, tmp_path, capsys):
     )
 
 
+def test_a_reward_of_another_environment_is_refused_with_both_sizes(finished, file, tmp_path):
+    reward = load_reward(finished / "reward.pt")
+    assert reward.env_id == "Pendulum-v1"
+    config = replace(TINY, demos=str(file), reward=tmp_path / "other.pt", log_folder=tmp_path)
+    sizes = "with 3 observation and 1 action features; Pendulum-v1 has 3 and 1"
+    for width, env_id, told in (
+        (3, "Reacher-v5", f"of Reacher-v5, {sizes}"),
+        (4, None, f"of another environment, {sizes.replace('3 o', '4 o')}"),
+    ):
+        parts = torch.zeros(8, width), torch.zeros(8, 1), torch.zeros(8, width), torch.zeros(8)
+        other = GAIL(Transitions(*parts))
+        other.env_id = env_id
+        save_reward(tmp_path / "other.pt", other)
+        with pytest.raises(ValueError, match=f"--reward {tmp_path}/other.pt is {told}"):
+            main(config)
+    assert not list(tmp_path.rglob("config.json"))
+
+
+def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finished, file, tmp_path):
+    run = main(
+        replace(
+            TINY, demos=str(file), log_folder=tmp_path, total_timesteps=1024, refit_every=2048, subsample=20
+        )
+    )
+    assert not (run / "reward.pt").exists()  # nothing has been refitted yet
+    with pytest.raises(ValueError, match="--refit-every 1024 contradicts .* has 2048"):
+        main(Config(resume=run, refit_every=1024))
+    main(Config(resume=run, total_timesteps=2048))
+    assert runs.read_config(run)["refit_every"] == 2048 and (run / "reward.pt").exists()
+    assert runs.read_config(finished)["refit_every"] == IMITATION_DEFAULTS["ppo"].refit_every
+
+
 def test_the_runs_own_command_resumes_it_and_another_form_is_refused(finished, file, tmp_path, monkeypatch):
     monkeypatch.chdir(file.parent)
     plan = runs.read_config(finished)
@@ -211,7 +237,8 @@ def test_the_runs_own_command_resumes_it_and_another_form_is_refused(finished, f
     assert session.resumed_plan(finished, planned_flags(config, plan)) == plan
     for flags, message in (
         ({"form": "negative"}, "form:negative contradicts .* has positive"),
-        ({"algo": "bc"}, "--algo bc contradicts .* has ppo"),
+        ({"algo": "bc", "form": None, "total_timesteps": None}, "--algo bc contradicts .* has ppo"),
+        ({"algo": "bc", "form": None}, r"--algo bc clones.*leave -n \(--total-timesteps\) out"),
         ({"demos": "other.npz"}, "--demos other.npz contradicts"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -267,7 +294,7 @@ def test_the_time_limit_of_our_own_environments_is_known_when_demonstrations_are
 
 
 @pytest.mark.parametrize("algo", ["sac", "trpo"])
-def test_other_algorithms(file, tmp_path, algo):
+def test_other_algorithms_and_a_score_without_evaluations(file, tmp_path, capsys, algo):
     hyperparams = {"learning_starts": 1000} if algo == "sac" else {"n_steps": 550, "batch_size": 110}
     flags = {
         "algo": algo,
@@ -278,6 +305,9 @@ def test_other_algorithms(file, tmp_path, algo):
     }
     run = main(replace(TINY, demos=str(file), log_folder=tmp_path, form="logit", **flags))
     assert (run / "reward.pt").exists() and runs.read_config(run)["reward_params"]["form"] == "logit"
+    played = json.loads((run / "evaluation.json").read_text())["mean_return"]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if ": score " in line]
+    assert line.startswith(f"return {played:.5g} (random")
 
 
 def test_cloning_alone_makes_its_gradient_steps_whatever_there_is_to_clone(file):
@@ -289,14 +319,16 @@ def test_cloning_alone_makes_its_gradient_steps_whatever_there_is_to_clone(file)
     assert new_plan(Config(demos=str(file), env="Pendulum-v1", bc_epochs=0))["bc_epochs"] == 0
 
 
-def test_the_paper_setting_passes_the_presets_by(file):
+def test_the_paper_setting_passes_the_presets_by(file, others):
     plan = new_plan(Config(demos=str(file), setting="paper"))
     assert plan["reward_params"] == {} and plan["setting"] == "paper"
     setup = plan["setup"]
     assert setup["algo"] == "trpo" and setup["hyperparams"]["policy_kwargs"] == {"net_arch": [100, 100]}
     assert setup["n_envs"] * setup["hyperparams"]["n_steps"] == 50_000
-    plan = new_plan(Config(demos=str(file), setting="paper", algo="ppo"))
+    plan = new_plan(Config(demos=str(others / "Walker2d-v5.npz"), setting="paper", algo="ppo"))
     assert plan["reward_params"] == {} and plan["preset"] == "default, ppo, imitation"
+    assert plan["bc_epochs"] == 0
+    assert plan["setup"]["hyperparams"] == IMITATION_DEFAULTS["ppo"].hyperparams
 
 
 def test_the_paper_setting_trains(file, tmp_path):
@@ -317,9 +349,23 @@ def test_the_paper_setting_trains(file, tmp_path):
         (["--demos", "FILE", "--reward-params", "gradient_penelty:1"], "gradient_penalty"),
         (["--demos", "FILE", "--algo", "dqn"], "dqn"),
         (["--demos", "FILE", "--reward", "nowhere.pt"], "nowhere.pt"),
-        (["--demos", "FILE", "--reward", "FILE", "--form", "logit"], "leave --form and --reward-params out"),
-        (["--demos", "FILE", "--reward", "FILE", "--reward-params", "entropy:1"], "leave --form and"),
-        (["--demos", "FILE", "--reward", "FILE"], "holds no reward"),
+        (
+            ["--demos", "FILE", "--reward", "FILE", "--form", "logit"],
+            "stays as it was trained: leave --form out",
+        ),
+        (
+            ["--demos", "FILE", "--reward", "FILE", "--reward-params", "entropy:1"],
+            "leave --reward-params out",
+        ),
+        (["--demos", "FILE", "--reward", "FILE", "--refit-every", "9"], "leave --refit-every out"),
+        (["--demos", "FILE", "--refit-every", "0"], "'0' is not a whole number of at least 1"),
+        (["--demos", "FILE", "--reward", "FILE"], "--reward FILE is not a saved reward"),
+        (["--demos", "FILE", "--algo", "bc", "-n", "9"], "leave -n (--total-timesteps) out"),
+        (["--demos", "FILE", "--algo", "bc", "--form", "logit"], "--algo bc clones.*leave --form out"),
+        (["--demos", "FILE", "--algo", "bc", "--reward", "FILE"], "leave --reward out"),
+        (["--demos", "FILE", "--algo", "bc", "--reward-params", "entropy:1"], "leave --reward-params out"),
+        (["--demos", "FILE", "--algo", "bc", "--refit-every", "9"], "leave --refit-every out"),
+        (["--demos", "FILE", "--algo", "bc", "--setting", "paper"], "leave --setting paper out"),
         (["--demos", "FILE", "--reward-params", "absorbing:false"], "absorbing is 'false': give True or"),
         (["--demos", "FILE", "--reward-params", "hidden:64"], "hidden is 64: give"),
         (["--demos", "FILE", "--reward-params", "seed:3"], "seed is no setting of the reward"),
