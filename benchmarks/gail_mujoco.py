@@ -16,6 +16,9 @@ the command's preset. One thing is not subsampled: the mean and variance that no
     control GAIL with PPO from demonstrations whose columns are shuffled each by itself, one seed: what
             surviving and the marginals alone are worth
     sac     GAIL with SAC from 4 episodes, without cloning, one seed
+    ablation    not run unless asked for, --parts ablation: what makes Ant's preset work. GAIL with PPO on
+            Ant from 4 episodes, each time with one setting back at the default for other tasks (`CHANGES`);
+            seed 100, or those of --seeds. Folders: ppo_no_cloning-4 and so on, to be held against ppo-4
 
 Reference: GAIL with TRPO as published, 25M steps (Humanoid 75M), one seed, demonstrations of the same origin.
 
@@ -25,26 +28,37 @@ deterministic episodes, and seed<k>.json, the final 50. Hardware: 2 vCPU of an A
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from benchmarks.records import Curve, write_number
+from benchmarks.gail_records import print_table, record, score
+from benchmarks.records import Curve
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
+
+if TYPE_CHECKING:
+    from rlgen import gail
 
 BENCHMARK = "gail_mujoco"
 FINAL_SEED = 30_000
 PARTS = ("ppo", "bc", "control", "sac")
+CHANGES: dict[str, dict[str, Any]] = {
+    "no_cloning": {"bc_epochs": 0},
+    "constant_rate": {"hyperparams": {"learning_rate": 3e-4}},
+    "wide_start": {"hyperparams": {"policy_kwargs": {"log_std_init": -0.5}}},
+    "small_penalty": {"reward_params": {"gradient_penalty": 1.0}},
+    "fast_discriminator": {"reward_params": {"learning_rate": 3e-4}},
+    "more_updates": {"reward_params": {"updates_per_transition": 20 / 4096}},
+}
+"""The ablation: flags of the command that take one of the settings of Ant's preset back."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +97,19 @@ class Job:
     trajectories: int
     seed: int
     shuffled: bool = False
+    change: str = ""
+    """One of `CHANGES`."""
 
     @property
     def method(self) -> str:
         """Name of the record's folder."""
-        return f"{self.algo}{'_shuffled' * self.shuffled}-{self.trajectories}"
+        parts = (self.algo, "shuffled" * self.shuffled, self.change)
+        return f"{'_'.join(part for part in parts if part)}-{self.trajectories}"
 
     @property
     def steps(self) -> int:
         """Environment steps; cloning takes none."""
-        return {"bc": 1, "sac": TASKS[self.env].sac_steps}.get(self.algo, TASKS[self.env].steps)
+        return {"bc": 0, "sac": TASKS[self.env].sac_steps}.get(self.algo, TASKS[self.env].steps)
 
     def curve(self, results: Path) -> Curve:
         """The record."""
@@ -106,33 +123,91 @@ class Config(Sweep):
     demos: Path | None = None
     """Folder of the demonstrations; RLGEN_DATA/demos unless given."""
     parts: tuple[str, ...] = PARTS
-    """Which of ppo, bc, control and sac."""
+    """Which of ppo, bc, control, sac and ablation."""
     envs: tuple[str, ...] = tuple(TASKS)
     """Only these environments."""
     trajectories: tuple[int, ...] = ()
     """Only these numbers of episodes; all unless given."""
-    seeds: tuple[int, ...] = tuple(range(100, 105))
-    """Only these seeds."""
+    seeds: tuple[int, ...] = ()
+    """Only these seeds; all unless given."""
     scratch: Path = Path("logs/gail_mujoco")
     """Folder of unfinished runs."""
 
 
-def jobs(part: str) -> Iterator[Job]:
+def jobs(part: str, seeds: Sequence[int] = ()) -> Iterator[Job]:
     """The runs of a part.
+
+    Args:
+        part: One of `PARTS`, or ablation.
+        seeds: Of the ablation; 100 unless given.
 
     Raises:
         ValueError: there is no such part.
     """
-    cli.check_known("part", part, PARTS)
+    cli.check_known("part", part, (*PARTS, "ablation"))
+    if part == "ablation":
+        yield from (
+            Job("Ant-v5", "ppo", 4, seed, change=name) for seed in seeds or (100,) for name in CHANGES
+        )
+        return
     for env, task in TASKS.items():
         for n in task.trajectories:
-            seeds = range(100, 100 + task.seeds)
             if part in ("ppo", "bc"):
-                yield from (Job(env, part, n, seed) for seed in seeds)
+                yield from (Job(env, part, n, seed) for seed in range(100, 100 + task.seeds))
             elif part == "control" and n == task.trajectories[0]:
                 yield Job(env, "ppo", n, 100, shuffled=True)
             elif part == "sac" and n == 4 and task.sac_steps:
                 yield Job(env, "sac", n, 100)
+
+
+def choose(config: Config) -> list[Job]:
+    """The runs that the flags ask for.
+
+    Raises:
+        ValueError: an unknown part, environment or number of episodes, or flags that no run answers to.
+    """
+    for env in config.envs:
+        cli.check_known("environment", env, tuple(TASKS))
+    known = sorted({n for env in config.envs for n in TASKS[env].trajectories})
+    for n in config.trajectories:
+        cli.check_known("number of --trajectories", str(n), [str(k) for k in known])
+    chosen = [
+        job
+        for part in config.parts
+        for job in jobs(part, config.seeds)
+        if job.env in config.envs
+        and (not config.seeds or job.seed in config.seeds)
+        and (not config.trajectories or job.trajectories in config.trajectories)
+    ]
+    if not chosen:
+        raise ValueError("no run is of these --parts, --envs, --trajectories and --seeds: leave some out")
+    return chosen
+
+
+def flags(job: Job, file: Path, folder: Path) -> gail.Config:
+    """What the command is told.
+
+    Args:
+        job: The run.
+        file: Of the demonstrations.
+        folder: Where to keep it.
+    """
+    from rlgen import gail
+
+    return gail.Config(
+        env=job.env,
+        algo=job.algo,
+        demos=str(file),
+        n_demos=job.trajectories,
+        subsample=20,
+        seed=job.seed,
+        total_timesteps=job.steps or None,
+        eval_freq=max(job.steps // 20, 1),
+        eval_episodes=10,
+        save_freq=min(max(job.steps // 20, 1), 100_000),
+        log_folder=folder,
+        **CHANGES.get(job.change, {}),
+    )
 
 
 def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
@@ -146,23 +221,11 @@ def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
     folder = scratch / job.env / job.method / f"seed{job.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     begun = sorted(folder.glob("gail/*/config.json"))
-    config = gail.Config(
-        env=job.env,
-        algo=job.algo,
-        demos=str(
-            shuffle(demos / TASKS[job.env].file, job, folder) if job.shuffled else demos / TASKS[job.env].file
-        ),
-        n_demos=job.trajectories,
-        subsample=20,
-        seed=job.seed,
-        total_timesteps=job.steps,
-        eval_freq=max(job.steps // 20, 1),
-        eval_episodes=10,
-        save_freq=min(max(job.steps // 20, 1), 100_000),
-        log_folder=folder,
-    )
+    file = demos / TASKS[job.env].file
     if begun:
         config = gail.Config(resume=begun[0].parent)
+    else:
+        config = flags(job, shuffle(file, job, folder) if job.shuffled else file, folder)
     with open(folder / "output.txt", "a") as output, redirect_stdout(output):
         run = gail.main(config)
         final = enjoy.main(enjoy.Config(run, episodes=50, seed=FINAL_SEED))
@@ -198,67 +261,18 @@ def shuffle(file: Path, job: Job, folder: Path) -> Path:
     return path
 
 
-def record(curve: Curve, run: Path, final: dict) -> None:
-    """Take in a finished run: its evaluations, and the final one as seed<k>.json."""
-    from rlgen import runs
-
-    plan = runs.read_config(run)
-    episodes = pd.read_csv(run / "monitor.csv")
-    with open(run / "evaluations.csv") as file:
-        for row in csv.DictReader(file):
-            step = int(row["step"])
-            wall = np.interp(step, episodes["step"], episodes["t"]) if len(episodes) else 0.0
-            curve.append(step, float(row["mean_return"]), float(wall))
-    known = {key: plan[key] for key in ("random_return", "demos_return", "expert_return")}
-    lengths = final["mean_length"]
-    path = curve.path.with_suffix(".json")
-    write_number(
-        path, "return", final["mean_return"], "reward", std=final["std_return"], length=lengths, **known
-    )
-
-
-def score(curve: Curve) -> float:
-    """Of the final 50 episodes."""
-    return read_final(curve.path.with_suffix(".json"))["score"]
-
-
-def read_final(path: Path) -> dict:
-    """A final evaluation as recorded, and its `score`."""
-    from rlgen import scores
-
-    final = json.loads(path.read_text())
-    return {**final, "score": scores.score(final["value"], final["random_return"], final["demos_return"])}
-
-
-def table(results: Path) -> None:
-    """Print a row for each task and method, then the figures."""
-    cells: dict[tuple[str, str], list[dict]] = {}
-    for path in sorted((results / BENCHMARK).glob("*/*/seed*.json")):
-        cells.setdefault((path.parts[-3], path.parts[-2]), []).append(read_final(path))
-    print(f"{'task':16} {'method':18} seeds  score (least)   return   random   demos  published GAIL")
-    for (env, method), group in cells.items():
-        scores, returns = [final["score"] for final in group], [final["value"] for final in group]
-        random, demos = group[0]["random_return"], group[0]["demos_return"]
-        paper = TASKS[env].paper.get(int(method.rpartition("-")[2]), "")
-        print(
-            f"{env:16} {method:18} {len(group):5}  {np.mean(scores):5.3f} ({min(scores):5.3f})  "
-            f"{np.mean(returns):7.0f}  {random:7.0f} {demos:7.0f}  {paper}"
-        )
-    for (env, method), group in cells.items():
-        print(f"score_{env}_{method}: {np.mean([final['score'] for final in group]):.3f}")
-
-
-def find_demos(given: Path | None) -> Path:
+def find_demos(given: Path | None, chosen: Sequence[Job]) -> Path:
     """The folder of the demonstrations.
 
     Raises:
-        ValueError: it is not there.
+        ValueError: files of the chosen runs are not there.
     """
     folder = given or Path(os.environ.get("RLGEN_DATA", "")) / "demos"
-    if not all((folder / task.file).exists() for task in TASKS.values()):
-        files = ", ".join(task.file for task in TASKS.values())
+    files = dict.fromkeys(TASKS[job.env].file for job in chosen)
+    if missing := [file for file in files if not (folder / file).exists()]:
         raise ValueError(
-            f"{folder} does not hold {files}: pass --demos DIR, or set RLGEN_DATA to the folder above"
+            f"{folder} does not hold {', '.join(missing)}: pass --demos DIR, or set RLGEN_DATA to the folder "
+            "above"
         )
     return folder
 
@@ -266,17 +280,9 @@ def find_demos(given: Path | None) -> Path:
 def main(config: Config) -> None:
     """Train what is missing, then print the table."""
     if not (config.table or config.plot):
-        demos = find_demos(config.demos)
-        chosen = [
-            job
-            for part in config.parts
-            for job in jobs(part)
-            if job.seed in config.seeds
-            and job.env in config.envs
-            and (not config.trajectories or job.trajectories in config.trajectories)
-        ]
-        train_missing(chosen, train, config, demos)
-    table(config.results)
+        chosen = choose(config)
+        train_missing(chosen, train, config, find_demos(config.demos, chosen))
+    print_table(config.results / BENCHMARK, {env: task.paper for env, task in TASKS.items()})
     if config.plot:
         draw_curves(BENCHMARK, config)
 
