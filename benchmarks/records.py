@@ -3,6 +3,8 @@
     benchmarks/results/<benchmark>/<Env-v0>/<algo>-<bonus>/seed<k>.csv   one row a finished training episode
     benchmarks/results/<benchmark>/<Env-v0>/<algo>-<bonus>/config.json   by seed: command, commit, settings
 
+Of gail_mujoco the folder is <algo>-<trajectories>, and a row of the csv is an evaluation.
+
 A seed is finished when config.json lists it, which is written after its csv. Files are replaced whole: a run
 killed at any moment leaves the record before or the record after, and several processes may share a folder.
 """
@@ -45,7 +47,7 @@ PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-c
 
 @dataclass
 class Curve:
-    """The training episodes of one seed, in the order in which they ended.
+    """The training episodes of one seed (or its evaluations), in the order in which they ended.
 
     Example:
         curve = Curve("vime_sparse", "rlgen/SparseAnt-v0", "ppo-expected", seed=100)
@@ -58,7 +60,7 @@ class Curve:
     env: str
     """The id; its namespace `rlgen/` is dropped."""
     method: str
-    """<algo>-<bonus>, such as ppo-expected or sac-none."""
+    """<algo>-<bonus>, such as ppo-expected or sac-none; <algo>-<trajectories> of gail_mujoco."""
     seed: int
     rows: list[tuple[int, float, float]] = field(default_factory=list)
     """step: environment steps of all environments together; the episode's return; seconds since the start."""

@@ -4,7 +4,8 @@
     python -m demos.train_expert --resume logs/expert/Hopper-v5_1
     python -m demos.record logs/expert/Hopper-v5_1 --out demos/hopper.npz
 
-Plain SB3, with the commands' checkpoints, evaluations and curve. `EXPERTS` has what made the shipped files.
+Plain SB3, with the commands' checkpoints, evaluations and curve. `EXPERTS` has what made the shipped files,
+and what is to make Ant's and Humanoid's.
 """
 
 from __future__ import annotations
