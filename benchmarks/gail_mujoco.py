@@ -83,8 +83,8 @@ TASKS = {
     "Humanoid-v5": Task("Humanoid.npz", (12,), 30_000_000, 1, {80: 10201.0}),
     "Ant-v5": Task("Ant-ho.npz", (4, 25), 4_000_000, 3, {4: 3187.0, 25: 4133.0}, 500_000),
     "Walker2d-v5": Task("Walker2d-ho.npz", (4, 25), 3_000_000, 3, {4: 4878.0, 25: 6832.0}),
-    "HalfCheetah-v5": Task("HalfCheetah-ho.npz", (1, 4), 1_000_000, 5, {4: 4516.0}, 300_000),
-    "Hopper-v5": Task("Hopper.npz", (1, 4), 1_000_000, 5, {4: 3614.0}, 300_000),
+    "HalfCheetah-v5": Task("HalfCheetah-ho.npz", (1, 4), 1_000_000, 5, {4: 4516.0}, 100_000),
+    "Hopper-v5": Task("Hopper.npz", (1, 4), 1_000_000, 5, {4: 3614.0}, 100_000),
 }
 
 

@@ -180,16 +180,26 @@ class ImitationPreset(Preset):
 
 
 def _imitation(algo: str, preset: Preset) -> ImitationPreset:
-    """The algorithm's default for VIME, with a policy that starts nearer to its mean."""
+    """The algorithm's default for VIME, with a policy that starts nearer to its mean.
+
+    Off-policy the discriminator is as in discriminator-actor-critic (Kostrikov et al. 2019): a step on the
+    replayed transitions for each of the environment's, held smooth by a penalty of 10; at the rate that serves
+    PPO it lags behind what the replay buffer holds.
+    """
     hyperparams = dict(preset.hyperparams)
     if algo in ON_POLICY:
         hyperparams["policy_kwargs"] = {"log_std_init": -0.5}
+        return ImitationPreset(preset.n_timesteps, preset.n_envs, True, hyperparams=hyperparams)
+    if "learning_starts" in hyperparams:
+        hyperparams["learning_starts"] = 5000
+    settings = {
+        "pool_size": 100_000,
+        "updates_per_transition": 1.0,
+        "gradient_penalty": 10.0,
+        "reward_scale": 1.0,
+    }
     return ImitationPreset(
-        n_timesteps=preset.n_timesteps,
-        n_envs=preset.n_envs,
-        normalize_obs=algo in ON_POLICY,
-        hyperparams=hyperparams,
-        settings={} if algo in ON_POLICY else {"pool_size": 100_000},
+        preset.n_timesteps, preset.n_envs, hyperparams=hyperparams, refit_every=100, settings=settings
     )
 
 
