@@ -182,9 +182,9 @@ class ImitationPreset(Preset):
 def _imitation(algo: str, preset: Preset) -> ImitationPreset:
     """The algorithm's default for VIME, with a policy that starts nearer to its mean.
 
-    Off-policy the discriminator is as in discriminator-actor-critic (Kostrikov et al. 2019): a step on the
-    replayed transitions for each of the environment's, held smooth by a penalty of 10; at the rate that serves
-    PPO it lags behind what the replay buffer holds.
+    Off-policy the discriminator is as in discriminator-actor-critic (Kostrikov et al. 2019): a step on
+    replayed transitions for each of the environment's, held smooth by a penalty of 10. At the rate that
+    serves PPO it lags behind what the replay buffer holds.
     """
     hyperparams = dict(preset.hyperparams)
     if algo in ON_POLICY:
