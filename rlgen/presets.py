@@ -189,7 +189,7 @@ def _imitation(algo: str, preset: Preset) -> ImitationPreset:
     hyperparams = dict(preset.hyperparams)
     if algo in ON_POLICY:
         hyperparams["policy_kwargs"] = {"log_std_init": -0.5}
-        return ImitationPreset(preset.n_timesteps, preset.n_envs, True, hyperparams=hyperparams)
+        return ImitationPreset(preset.n_timesteps, preset.n_envs, normalize_obs=True, hyperparams=hyperparams)
     if "learning_starts" in hyperparams:
         hyperparams["learning_starts"] = 5000
     settings = {
