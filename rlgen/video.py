@@ -27,6 +27,12 @@ TIME_LIMIT = 600
 """Seconds after which a child is given up."""
 
 
+_NO_OPENGL = (
+    "rendering without a display needs EGL or OSMesa "
+    "(Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri, or libosmesa6)"
+)
+
+
 @dataclass(frozen=True)
 class Episode:
     """What it takes to see an episode again."""
@@ -70,11 +76,11 @@ def render(episode: Episode, out: Path) -> Path | None:
             why = _run_child(job, out, backend)
             if not why:
                 return out
-    print(
-        f"warning: no video ({' '.join(why.split())}); rendering without a display needs EGL or OSMesa "
-        "(Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri, or libosmesa6)",
-        file=sys.stderr,
-    )
+            if "DependencyNotInstalled" in why:
+                break
+    why = " ".join(why.split())
+    advice = "" if "DependencyNotInstalled" in why else f"; {_NO_OPENGL}"  # a missing package names itself
+    print(f"warning: no video ({why}){advice}", file=sys.stderr)
     return None
 
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,14 @@ def test_no_opengl_is_a_warning(pendulum, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert err.startswith("warning: no video (osmesa: broken)") and err.count("\n") == 1
     assert out.count("\n") == 1 and (pendulum / "evaluation.json").exists()
+
+
+@pytest.mark.skipif(bool(find_spec("pygame")), reason="pygame is installed")
+def test_a_renderer_that_is_missing_is_named_and_opengl_is_not_blamed(tmp_path, capsys):
+    episode = video.Episode("CartPole-v1", {}, 0, np.ones(3, int))
+    assert video.render(episode, tmp_path / "pole.gif") is None
+    err = capsys.readouterr().err
+    assert "pygame is not installed" in err and "OSMesa" not in err
 
 
 def test_an_environment_without_pictures_is_said_to_have_none(tmp_path, capsys):
