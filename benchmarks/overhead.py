@@ -96,7 +96,8 @@ def measure_vime(name: str, config: Config) -> dict[str, float]:
     hyperparams: dict[str, Any] = dict(preset.hyperparams)
     if algo == "sac":
         hyperparams |= {"learning_starts": 200, "buffer_size": 100_000}
-    setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", preset.normalize_obs, False, hyperparams)
+    normalize = preset.normalize_obs, preset.normalize_reward
+    setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", *normalize, hyperparams)
     ours = Side(setup, steps, partial(vime_learner, preset.bonus))
     return compare(name, Side(setup, steps), ours, "error_over_persistence", config)
 

@@ -65,7 +65,10 @@ def plain_env(setup: Setup) -> VecEnv:
     """What an SB3 user would build."""
     rescale: Any = partial(RescaleAction, min_action=-1, max_action=1)  # type: ignore[arg-type]
     venv = make_vec_env(qualified(setup.env), setup.n_envs, setup.seed, wrapper_class=rescale)
-    return VecNormalize(venv, norm_reward=False) if setup.normalize_obs else venv
+    if not (setup.normalize_obs or setup.normalize_reward):
+        return venv
+    gamma = setup.hyperparams.get("gamma", 0.99)
+    return VecNormalize(venv, setup.normalize_obs, norm_reward=setup.normalize_reward, gamma=gamma)
 
 
 class Peer:

@@ -42,7 +42,7 @@ class SparseAntEnv(AntEnv):
         }
         super().__init__(**kwargs)
         utils.EzPickle.__init__(self, goal_distance, **kwargs)
-        self.goal_distance = goal_distance
+        self.goal_distance = float(goal_distance)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of Ant-v5 with the sparse reward."""

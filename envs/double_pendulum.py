@@ -45,7 +45,7 @@ class SparseDoublePendulumEnv(gym.Env[np.ndarray, np.ndarray]):
         high = np.array([1, 1, np.inf, 1, 1, np.inf], np.float32)
         self.observation_space = spaces.Box(-high, high)
         self.action_space = spaces.Box(-1.0, 1.0, (1,))
-        self.torque = torque
+        self.torque = float(torque)
         self.render_mode = render_mode
         self.state: State = (0.0, 0.0, 0.0, 0.0)
         """Angles of the upper and the lower rod (rad, 0 hanging), then their angular velocities (rad/s)."""

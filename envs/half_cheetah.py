@@ -42,7 +42,7 @@ class SparseHalfCheetahEnv(HalfCheetahEnv):
         }
         super().__init__(**kwargs)
         utils.EzPickle.__init__(self, goal_x, **kwargs)
-        self.goal_x = goal_x
+        self.goal_x = float(goal_x)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of HalfCheetah-v5 with the sparse reward."""

@@ -37,7 +37,7 @@ class SparseHumanoidEnv(HumanoidEnv):
         kwargs |= {"exclude_current_positions_from_observation": exclude_current_positions_from_observation}
         super().__init__(**kwargs)
         utils.EzPickle.__init__(self, goal_x, **kwargs)
-        self.goal_x = goal_x
+        self.goal_x = float(goal_x)
         self._start_x = 0.0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
@@ -71,7 +71,7 @@ class SparseHumanoidStandupEnv(HumanoidStandupEnv):
         quiet()
         super().__init__(**kwargs)
         utils.EzPickle.__init__(self, goal_z, **kwargs)
-        self.goal_z = goal_z
+        self.goal_z = float(goal_z)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One step of HumanoidStandup-v5 with the sparse reward."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ ACTIVATIONS = {
     "leaky_relu": nn.LeakyReLU,
 }
 AT_LEAST_ONE = ("n_steps", "n_epochs", "batch_size", "buffer_size", "train_freq")
+AT_MOST_ONE = ("gamma", "gae_lambda", "tau")
 SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 EVAL_SEED = 50_000  # added to the seed for the evaluation environment; demonstrations start from 10_000 on
 NOISE = 0.1  # TD3 and DDPG explore not at all without
@@ -133,12 +134,22 @@ def _register_ours() -> str:
     place = Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "?"))
     if place.resolve() != ours.resolve():
         place = place.parent if place.name == "__init__.py" else place
+        _quiet_mujoco(ours.with_name("mujoco_log.py"))
         return f"{place} hides the package envs of rlgen: rename yours, or run from another folder"
     try:
         import_module("envs").quiet()  # MuJoCo would write MUJOCO_LOG.TXT into the working directory
     except ImportError as error:
         return f"the package envs that registers rlgen/... cannot be imported ({error}): install rlgen again"
     return ""
+
+
+def _quiet_mujoco(script: Path) -> None:
+    """What importing our `envs` does, where a package of the user's has its name."""
+    spec = spec_from_file_location("rlgen_mujoco_log", script)
+    if spec and spec.loader and script.exists():
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.quiet()
 
 
 def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
@@ -256,11 +267,17 @@ def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
             raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
         kind = str(parameters[key].annotation)
+        if type(parameters[key].default) is bool and not isinstance(value, bool):
+            raise ValueError(f"{key} is {value!r}: give True or False")
         number = ("float" in kind or "int" in kind) and "str" not in kind and key not in SCHEDULED
         if number and (isinstance(value, str | bool) or (value is None and "None" not in kind)):
             raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default or 0.01}")
         if key in AT_LEAST_ONE and isinstance(value, int | float) and value < 1:
             raise ValueError(f"{key} is {value}: give 1 or more")
+        if key in AT_MOST_ONE and isinstance(value, int | float) and not 0 <= value <= 1:
+            raise ValueError(f"{key} is {value}: give a number from 0 to 1")
+        if key in SCHEDULED and isinstance(value, int | float) and not value > 0:
+            raise ValueError(f"{key} is {value}: give more than 0")
 
 
 def _arguments(setup: Setup, venv: VecEnv, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:

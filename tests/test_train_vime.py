@@ -184,7 +184,7 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"env": "rlgen/SparseAnd-v0"}, "did you mean rlgen/SparseAnt-v0"),
         ({"env": "OddDict-v0"}, "FlattenObservation"),
         ({"env": "OddImage-v0"}, "FlattenObservation"),
-        ({"env": "OddUnbounded-v0"}, "unbounded.*ClipAction"),
+        ({"env": "OddUnbounded-v0"}, "unbounded.*TransformAction"),
         ({"eta": -0.1}, "eta is -0.1: give 0 or more"),
         ({"algo": "dqn"}, "dqn does not take the actions"),
         ({"hyperparams": {"gama": 0.9}}, "did you mean 'gamma'"),
@@ -195,6 +195,14 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"resume": Path("nowhere")}, "nowhere is not a run folder"),
         ({"env": ".mine:Foo-v0"}, "cannot import '.mine'"),
         ({"algo": "td3", "hyperparams": {"action_noise": "abc"}}, "action_noise is 'abc': give a standard"),
+        ({"hyperparams": {"gamma": 2}}, "gamma is 2: give a number from 0 to 1"),
+        ({"algo": "sac", "hyperparams": {"tau": 5}}, "tau is 5: give a number from 0 to 1"),
+        ({"hyperparams": {"clip_range": -0.2}}, "clip_range is -0.2: give more than 0"),
+        ({"hyperparams": {"use_sde": "maybe"}}, "use_sde is 'maybe': give True or False"),
+        (
+            {"env": "rlgen/SparseAnt-v0", "env_kwargs": {"goal_distance": "foo"}},
+            "cannot make rlgen/SparseAnt-v0 .*foo",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_there_is_a_run_folder(tmp_path, flags, message):

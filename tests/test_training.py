@@ -95,7 +95,8 @@ def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
         (tmp_path / "envs" / "mine.py").write_text("")
     code = (
         "from rlgen.training import check_env_id\n"
-        "check_env_id('Ant-v5')\n"  # no need of ours
+        "check_env_id('HalfCheetah-v5')\n"  # no need of ours
+        "import gymnasium; gymnasium.make('HalfCheetah-v5')\n"  # MuJoCo warns of this model
         "try: check_env_id('rlgen/SparseAnt-v0')\n"
         "except ValueError as error: print(error)"
     )
@@ -113,6 +114,7 @@ def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
         assert f"{tmp_path / 'envs'} hides the package envs of rlgen: rename yours" in done.stdout
     else:  # a folder without __init__.py gives way to a package
         assert done.stdout == ""
+    assert done.stderr == "" and not (tmp_path / "MUJOCO_LOG.TXT").exists()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
     [
         ({"obs": "dict"}, "test/Odd-v0: .*FlattenObservation"),
         ({"obs": "image"}, r"test/Odd-v0: .*\(8, 8, 3\).*FlattenObservation"),
-        ({"act": "unbounded"}, "unbounded: wrap the environment"),
+        ({"act": "unbounded"}, "unbounded: give it the finite bounds"),
         ({"act": "multi"}, "MultiDiscrete"),
         ({"wheels": 4}, "cannot make test/Odd-v0 with {'wheels': 4}"),
     ],
