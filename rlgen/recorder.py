@@ -97,8 +97,8 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
     if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1:
         if not action_space.is_bounded():
             raise ValueError(
-                f"the action space {action_space} is unbounded: give it the finite bounds of its actuators, "
-                "as gymnasium.wrappers.TransformAction(env, lambda a: a, gymnasium.spaces.Box(low, high)) does"
+                f"the action space {action_space} is unbounded: give it the finite bounds of its actuators "
+                "by gymnasium.wrappers.TransformAction(env, lambda a: a, gymnasium.spaces.Box(low, high))"
             )
     elif not isinstance(action_space, spaces.Discrete):
         raise ValueError(

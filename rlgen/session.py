@@ -74,6 +74,9 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
             raise ValueError(f"{run} is of the command {made_by}, not of {name}: resume it with that")
         plan = resumed_plan(run, command.flags(options, stored))
         checkpoint = runs.check_resume(run, options.env) if begun(run) else None
+        steps = plan["total_timesteps"]
+        if checkpoint and checkpoint.name == "final" and steps == stored["total_timesteps"]:
+            print(f"{run} has made all its {steps:,} steps: --total-timesteps N makes it longer")
         model, learner = command.build(plan)
         runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
     else:
