@@ -63,13 +63,21 @@ def shared_plan(options: Options, preset: Preset, name: str) -> dict[str, Any]:
 
     Returns:
         Keys preset, setup (fields of `training.Setup`), total_timesteps, eval_freq, eval_episodes, save_freq.
+
+    Raises:
+        ValueError: more environments than steps.
     """
     algo = options.algo or "ppo"
+    n_envs, steps = options.n_envs or preset.n_envs, options.total_timesteps or preset.n_timesteps
+    if n_envs > steps:
+        raise ValueError(
+            f"--n-envs {n_envs:,}: more than the {steps:,} steps that they share; give fewer, or a larger -n"
+        )
     setup = {
         "env": options.env,
         "env_kwargs": options.env_kwargs or {},
         "algo": algo,
-        "n_envs": options.n_envs or preset.n_envs,
+        "n_envs": n_envs,
         "seed": options.seed or 0,
         "device": options.device or ("cpu" if algo in ON_POLICY else "auto"),
         "normalize_obs": preset.normalize_obs,
@@ -79,7 +87,7 @@ def shared_plan(options: Options, preset: Preset, name: str) -> dict[str, Any]:
     return {
         "preset": name,
         "setup": setup,
-        "total_timesteps": options.total_timesteps or preset.n_timesteps,
+        "total_timesteps": steps,
         "eval_freq": 50_000 if options.eval_freq is None else options.eval_freq,
         "eval_episodes": options.eval_episodes or 5,
         "save_freq": 50_000 if options.save_freq is None else options.save_freq,

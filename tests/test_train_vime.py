@@ -186,6 +186,7 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"env": "OddImage-v0"}, "FlattenObservation"),
         ({"env": "OddUnbounded-v0"}, "unbounded.*TransformAction"),
         ({"eta": -0.1}, "eta is -0.1: give 0 or more"),
+        ({"n_envs": 10**9}, "--n-envs 1,000,000,000: more than the .* steps that they share; give fewer"),
         ({"algo": "dqn"}, "dqn does not take the actions"),
         ({"hyperparams": {"gama": 0.9}}, "did you mean 'gamma'"),
         ({"env_kwargs": {"nonsense": 1}}, "nonsense"),
