@@ -11,6 +11,7 @@ import ast
 import io
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import fields
@@ -182,6 +183,7 @@ def _unknown(text: str, names: Sequence[str]) -> str:
 
 def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None = None) -> int:
     """Parse, run `main`, and give the exit status; what the user can mend is told in one line."""
+    warnings.formatwarning = _one_line
     try:
         main(parse(config, sys.argv[1:] if argv is None else argv))
     except ValueError as error:
@@ -196,6 +198,10 @@ def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None
             raise
         return _fail(error, 3)
     return 0
+
+
+def _one_line(message: Warning | str, *_where: object, **_source: object) -> str:
+    return "warning: " + " ".join(str(message).split()) + "\n"
 
 
 def _fail(error: Exception, status: int) -> int:

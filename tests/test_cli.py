@@ -127,6 +127,13 @@ def test_a_defect_of_ours_keeps_its_traceback():
         cli.run(raising(RuntimeError("defect")), Flags, [])
 
 
+def test_a_warning_of_a_library_is_one_line_without_its_source():
+    code = "import warnings; from tests.test_cli import Flags, cli; "
+    code += "cli.run(lambda _: warnings.warn('odd\\nsize'), Flags, [])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "warning: odd size\n"
+
+
 def test_done_is_0():
     assert cli.run(lambda flags: "done", Flags, []) == 0
 
