@@ -110,10 +110,12 @@ def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played
     import numpy as np
 
     venv.seed(seed)
-    if not deterministic and getattr(model, "use_sde", False):
-        getattr(model, "actor", model.policy).reset_noise()  # drawn once a rollout, from what is learned now
+    noisy = not deterministic and getattr(model, "use_sde", False)
+    lasts = model.sde_sample_freq if noisy and model.sde_sample_freq > 0 else sys.maxsize
     obs, steps, rewards = venv.reset(), [], []
     while not steps or not steps[-1].done[0]:
+        if noisy and len(steps) % lasts == 0:  # from the learned deviations, as often as in training
+            getattr(model, "actor", model.policy).reset_noise()
         action, _ = model.predict(obs, deterministic=deterministic)
         obs, reward, _, _ = venv.step(action)
         steps.append(venv.last)

@@ -74,6 +74,12 @@ def test_noise_that_depends_on_the_state_is_what_was_learned(algo, tmp_path):
         actor.log_std.fill_(0.0)
     first, second = (enjoy.play(model, venv, 0, deterministic=False).actions for _ in range(2))
     assert not np.allclose(first, second, atol=1e-2)
+    model.sde_sample_freq = 50  # of 200 steps
+    drawn = []
+    reset_noise = actor.reset_noise
+    actor.reset_noise = lambda: drawn.append(reset_noise())
+    enjoy.play(model, venv, 0, deterministic=False)
+    assert len(drawn) == 4
 
 
 def test_actions_are_the_most_likely_ones_unless_sampled(pendulum):
