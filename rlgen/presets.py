@@ -83,8 +83,7 @@ def _task(
     off_policy: int = 300_000,
     normalize_reward: bool = False,
     log_std_init: float = 0.0,
-    sde_sample_freq: int | None = None,
-    on_policy_lr: float | None = None,
+    gsde: bool = False,
     **more: Any,
 ) -> dict[str, Preset]:
     """Entries of a task with continuous actions, for each algorithm.
@@ -94,9 +93,7 @@ def _task(
         off_policy: Environment steps off-policy.
         normalize_reward: On-policy only, where large returns drown the policy in the critic's gradient.
         log_std_init: Of on-policy Gaussians; 0 is SB3's.
-        sde_sample_freq: On-policy exploration by a noise that depends on the state (gSDE) and is drawn anew
-            after so many steps, -1 once a rollout; None for SB3's Gaussian, drawn each step.
-        on_policy_lr: Learning rate on-policy; None for the default.
+        gsde: On-policy exploration by a noise that depends on the state and is drawn once a rollout.
         **more: Hyperparameters for all, such as gamma.
     """
     entries = {}
@@ -104,10 +101,8 @@ def _task(
         hyperparams: dict[str, Any] = {**default.hyperparams, **more}
         if algo in ON_POLICY and log_std_init:
             hyperparams["policy_kwargs"] = {"log_std_init": log_std_init}
-        if algo in ON_POLICY and sde_sample_freq is not None:
-            hyperparams |= {"use_sde": True, "sde_sample_freq": sde_sample_freq}
-        if algo in ON_POLICY and on_policy_lr is not None:
-            hyperparams["learning_rate"] = on_policy_lr
+        if algo in ON_POLICY and gsde:
+            hyperparams["use_sde"] = True
         entries[algo] = replace(
             default,
             n_timesteps=steps if algo in ON_POLICY else off_policy,
@@ -124,11 +119,8 @@ _CHEETAH: dict[str, Any] = {
     "normalize_reward": True,
     "gamma": 0.995,
     "log_std_init": -2.0,
-    "sde_sample_freq": -1,
+    "gsde": True,
 }
-# Beside the television a noise that lasts for a rollout holds the remote too, and eight of them a rollout
-# tell the learner little: a noise for each 64 steps succeeded in seeds where that one failed.
-_NOISY_CHEETAH: dict[str, Any] = {**_CHEETAH, "sde_sample_freq": 64, "on_policy_lr": 6e-4}
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "rlgen/SparseMountainCar-v0": _task(150_000, 100_000),
@@ -137,7 +129,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "rlgen/SparseHalfCheetah-v0": _task(5_000_000, **_CHEETAH),
     "rlgen/SparseHalfCheetahFar-v0": _task(500_000, **_CHEETAH),
     "rlgen/NoisyTVSparseCartPoleSwingup-v0": _task(200_000, 100_000),
-    "rlgen/NoisyTVSparseHalfCheetahFar-v0": _task(500_000, **_NOISY_CHEETAH),
+    "rlgen/NoisyTVSparseHalfCheetahFar-v0": _task(500_000, **_CHEETAH),
     "rlgen/SparseAnt-v0": _task(3_000_000),
     "rlgen/SparseHumanoid-v0": _task(3_000_000),
     "rlgen/SparseHumanoidStandup-v0": _task(3_000_000),
