@@ -69,7 +69,8 @@ def draw_return(ax: Axes, episodes: pd.DataFrame) -> None:
         dot = {"alpha": 0.15 + 0.45 * few, "markersize": 2.5 + 3 * few, "markeredgewidth": 0}
         ax.plot(step, value, ".", color=COLOURS[0], label="episode", **dot)
         mean = moving_average(value, WINDOW)
-        ax.plot(step, mean, color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW}")
+        last = np.append(step[1:] != step[:-1], True)  # of the episodes that end at the same step
+        ax.plot(step[last], mean[last], color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW}")
         ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
     else:
         _nothing(ax, "no episode has ended yet")

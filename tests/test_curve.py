@@ -30,6 +30,13 @@ def test_the_return_shows_episodes_and_their_mean(ax):
     assert line.get_ydata().tolist() == [1.0, 2.0]
 
 
+def test_the_mean_has_one_point_for_episodes_that_end_together(ax):
+    curve.draw_return(ax, pd.DataFrame({"step": [80, 80, 80, 160], "r": [9.0, 1.0, 2.0, 8.0]}))
+    points, line = ax.lines
+    assert points.get_xdata().tolist() == [80, 80, 80, 160]
+    assert line.get_xdata().tolist() == [80, 160] and line.get_ydata().tolist() == [4.0, 5.0]
+
+
 def test_the_bonus_leaves_out_rows_without_one(ax):
     nan = float("nan")
     curve.draw_learned(ax, pd.DataFrame({"step": [1, 2, 3], "rnd/bonus_mean": [nan, 0.5, 0.25]}))
