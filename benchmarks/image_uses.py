@@ -1,6 +1,6 @@
 """What a trained model of binary digits is good for, in figures and pictures.
 
-    python -m benchmarks.image_uses RUN [--images 1000] [--draws 16] [--steps 200] [--data-dir DIR]
+    python -m benchmarks.image_uses RUN [--uses pretraining] [--images 1000] [--draws 16] [--data-dir DIR]
 
 RUN is a finished run of `python -m benchmarks.images` on mnist-static or mnist-dynamic. Test images are the
 first so many of a shuffle of dynamic MNIST's, binary as the model's, whose digits are known. Pictures go to
@@ -58,6 +58,9 @@ class Config:
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a finished run."""
+    uses: tuple[str, ...] = ()
+    """Only these of denoising, inpainting, super_resolution, pretraining and interpolation; all that the
+    model can do unless given."""
     images: int = 1000
     """Test images."""
     draws: int = 16
@@ -76,12 +79,15 @@ def main(config: Config) -> dict[str, float | str]:
     """Print and record the figures; returns them.
 
     Raises:
-        ValueError: A run that is not finished, or not of binary digits.
+        ValueError: A run that is not finished, or not of binary digits; a use that its model has not.
     """
     torch.set_num_threads(1)
     model, plan = trained_model(config.run, config.data_dir)
+    possible = tuple(USES) if isinstance(model, Autoencoder) else ("inpainting",)
+    names = config.uses or possible
+    if unknown := set(names) - set(possible):
+        raise ValueError(f"{', '.join(unknown)}: choose of {', '.join(possible)} for {plan['model']}")
     digits = try_on(model, config)
-    names = USES if isinstance(model, Autoencoder) else ("inpainting",)
     sections, figures = [], {}
     for name in names:
         use = USES[name](digits)

@@ -103,6 +103,16 @@ def test_uses_of_a_run_end_in_records_and_a_page(folder, model, capsys):
         assert found["denoising_gain"] == pytest.approx(100 * (1 - error / other))
 
 
+def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):
+    place, results = run(*flags("pixelcnn")), folder / "results"
+    assert cli.run(main, Config, [str(place), "--uses", "pretraining", "--results", str(results)]) == 2
+    assert "pretraining: choose of inpainting for pixelcnn" in capsys.readouterr().err
+    place = run(*flags("vae"))
+    found = main(Config(place, uses=("pretraining",), images=12, results=results))
+    assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining"}
+    assert set(found) >= {"pretraining_gain"} and "denoising_gain" not in found
+
+
 def test_the_model_is_the_averaged_one(folder):
     place = run(*flags("vae", "mnist-static", "average_decay:0.9"))
     state = torch.load(place / "final" / "state.pt", weights_only=True)
