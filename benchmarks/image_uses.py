@@ -85,7 +85,7 @@ def main(config: Config) -> dict[str, float | str]:
     possible = tuple(USES) if isinstance(model, Autoencoder) else ("inpainting",)
     names = config.uses or possible
     if unknown := set(names) - set(possible):
-        raise ValueError(f"{', '.join(unknown)}: choose of {', '.join(possible)} for {plan['model']}")
+        raise ValueError(f"{', '.join(sorted(unknown))}: choose of {', '.join(possible)} for {plan['model']}")
     digits = try_on(model, config)
     sections, figures = [], {}
     for name in names:
