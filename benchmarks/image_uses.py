@@ -84,8 +84,8 @@ def main(config: Config) -> dict[str, float | str]:
     model, plan = trained_model(config.run, config.data_dir)
     possible = tuple(USES) if isinstance(model, Autoencoder) else ("inpainting",)
     names = config.uses or possible
-    if unknown := set(names) - set(possible):
-        raise ValueError(f"{', '.join(sorted(unknown))}: choose of {', '.join(possible)} for {plan['model']}")
+    for name in names:
+        cli.check_known(f"use of a {plan['model']}", name, possible)
     digits = try_on(model, config)
     sections, figures = [], {}
     for name in names:

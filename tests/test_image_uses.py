@@ -106,7 +106,7 @@ def test_uses_of_a_run_end_in_records_and_a_page(folder, model, capsys):
 def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):
     place, results = run(*flags("pixelcnn")), folder / "results"
     assert cli.run(main, Config, [str(place), "--uses", "pretraining", "--results", str(results)]) == 2
-    assert "pretraining: choose of inpainting for pixelcnn" in capsys.readouterr().err
+    assert "unknown use of a pixelcnn 'pretraining'" in capsys.readouterr().err
     place = run(*flags("vae"))
     found = main(Config(place, uses=("pretraining",), images=12, results=results))
     assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining"}
