@@ -4,7 +4,7 @@
 
 RUN is a finished run of `python -m benchmarks.images` on mnist-static or mnist-dynamic. Test images are the
 first so many of a shuffle of dynamic MNIST's, binary as the model's, whose digits are known. Pictures go to
-RUN/uses.png, figures to results/image_uses/<model>-<data>/<use>.json. Bars:
+RUN/uses.png (with --uses, RUN/uses-<use>.png), figures to results/image_uses/<model>-<data>/<use>.json. Bars:
 
 - denoising_gain at least 20: percent of the squared error that the better of median and Gaussian filters, of
   the best of several widths, leaves at noise of standard deviation 0.5
@@ -95,8 +95,9 @@ def main(config: Config) -> dict[str, float | str]:
         for figure, value in use.figures.items():
             print(f"{figure}: {value:.4g}" if isinstance(value, float) else f"{figure}: {value}", flush=True)
         record(name, use, plan, config)
-    pictures.save_png(config.run / "uses.png", pictures.page(sections))
-    print(f"page: {config.run / 'uses.png'}")
+    page = config.run / ("-".join(("uses", *config.uses)) + ".png")
+    pictures.save_png(page, pictures.page(sections))
+    print(f"page: {page}")
     return figures
 
 

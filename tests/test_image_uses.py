@@ -111,6 +111,7 @@ def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):
     found = main(Config(place, uses=("pretraining",), images=12, results=results))
     assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining"}
     assert set(found) >= {"pretraining_gain"} and "denoising_gain" not in found
+    assert (place / "uses-pretraining.png").exists() and not (place / "uses.png").exists()
 
 
 def test_the_model_is_the_averaged_one(folder):
