@@ -5,11 +5,16 @@
     python -m benchmarks.gail_mujoco --table                     only the table of what is recorded
     python -m benchmarks.gail_mujoco --plot                      the table and the learning curves
 
-DIR holds the demonstrations (Hopper.npz and so on); RLGEN_DATA/demos unless given. Fixed before the first of
-these runs: seeds from 100 on, the steps of each task, demonstrations subsampled by 20 (50 pairs an episode),
-the command's preset. One thing is not subsampled: the mean and variance that normalise what the policy sees
-(PPO's and cloning's, frozen) come from all rows of the n episodes. Scores are (R - random) / (demonstrations
-- random) of 50 deterministic episodes on fresh seeds, from the end of the run, never from its best moment.
+DIR holds Hopper.npz, HalfCheetah-ho.npz, Walker2d-ho.npz, Ant-ho.npz and Humanoid.npz; RLGEN_DATA/demos
+unless given. They are not those of demos/ but of the author of GAIL: the policies hw1/experts/*-v2.pkl of
+github.com/berkeleydeeprlcourse/homework (MIT), played in v5 for 25 whole episodes (Humanoid: 12), what they
+saw in v2 and v5 lacks being 0, and written as demos/README.md says.
+
+Fixed before the first of these runs: seeds from 100 on, the steps of each task, demonstrations subsampled by
+20 (50 pairs an episode), the command's preset. One thing is not subsampled: the mean and variance that
+normalise what the policy sees (PPO's and cloning's, frozen) come from all rows of the n episodes. Scores are
+(R - random) / (demonstrations - random) of 50 deterministic episodes on fresh seeds, from the end of the run,
+never from its best moment.
 
     ppo     GAIL with PPO from the first n episodes, n as in TASKS
     bc      behaviour cloning alone, from the same

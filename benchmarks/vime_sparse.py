@@ -19,8 +19,8 @@ least half of its last 100 training episodes earn reward.
 Reference: trial runs of plain PPO succeeded in 0, 0 and half of the seeds on the three tasks. The author of
 VIME has 103.7 on SparseHalfCheetah (average over training, TRPO, 5M steps or so), and 0 for TRPO alone.
 
-Hardware of the committed records: 2 vCPU of an AMD EPYC, one thread a run; half a minute to three minutes a
-run of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv.
+Hardware of the committed records: 2 vCPU of an AMD EPYC, one thread a run; ten seconds to three minutes a run
+of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv.
 """
 
 from __future__ import annotations

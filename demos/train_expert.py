@@ -5,7 +5,7 @@
     python -m demos.record logs/expert/Hopper-v5_1 --out demos/hopper.npz
 
 Plain SB3, with the commands' checkpoints, evaluations and curve. `EXPERTS` has what made the shipped files,
-and what is to make Ant's and Humanoid's.
+and what is to make Ant's and Humanoid's; on-policy the reward is normalised besides.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 `gymnasium.make("envs:rlgen/SparseAnt-v0")` imports this package first, so the ids work in any process. The
 module of each task says what it observes, what it pays for, when it ends and where it comes from. The reward
-depends on what is observed, `info["x_position"]` says where the body is, and `np_random` is the only source
+depends on what is observed (but for SparseHumanoid's start, within 0.01 m of the origin, and what lies behind
+the swimmer of SwimmerGather), `info["x_position"]` says where the body is, and `np_random` is the only source
 of chance. Rates of random policies are those of `python -m benchmarks.random_reward_rate`: the share of
 episodes that earn anything, for uniform actions and for N(0, 1) ones clipped to the limits.
 """

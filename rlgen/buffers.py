@@ -1,4 +1,4 @@
-"""SB3's buffers with a place for somebody who relabels: the only file that knows how SB3 stores data.
+"""SB3's buffers with a place for somebody who relabels, which needs to know how SB3 stores data.
 
 Without anybody in that place, or when another `learn` is running, they are SB3's own.
 """

@@ -1,7 +1,8 @@
 """The run folder on disk: name, settings, files that are whole or absent, checkpoints that are intact.
 
 LOG_FOLDER/vime/ENV_K/  config.json command.txt versions.json progress.csv monitor.csv evaluations.csv
-                        tensorboard/ checkpoints/step_N/ final/
+(or gail/, expert/)     reward_curve.png tensorboard/ checkpoints/step_N/ final/; of `rlgen.enjoy`
+                        evaluation.json videos/
 """
 
 from __future__ import annotations

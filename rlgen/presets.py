@@ -1,4 +1,4 @@
-"""Settings per environment and algorithm: one table for SB3's arguments, one for the bonus.
+"""Settings per environment and algorithm: one table for VIME, one for imitation.
 
 `preset_for(env, algo)` gives the entry of the environment, else the algorithm's own default. A flag of the
 command beats the preset.

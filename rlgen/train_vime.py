@@ -30,7 +30,7 @@ SETTINGS = ("default", "paper")
 class Config(Options):
     """Train an SB3 agent with VIME's exploration bonus.
 
-    Defaults come from the preset of the environment and algorithm, which is printed; a flag beats it.
+    Defaults come from the preset of the environment and algorithm, whose name is printed; a flag beats it.
     """
 
     eta: Annotated[cli.MaybeNumber, cli.number(PRESET)] = None

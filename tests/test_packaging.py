@@ -134,7 +134,8 @@ def test_the_imitation_example_runs(tmp_path, monkeypatch):
         obs, actions = [env.reset(seed=seed)[0]], [env.action_space.sample() for _ in range(40)]
         obs += [env.step(action)[0] for action in actions]
         episodes.append(Episode(np.stack(obs), np.stack(actions), None, False, True))
-    save("halfcheetah.npz", Demonstrations(tuple(episodes), "HalfCheetah-v5", None, "test"))
+    (tmp_path / "demos").mkdir()
+    save("demos/halfcheetah.npz", Demonstrations(tuple(episodes), "HalfCheetah-v5", None, "test"))
     (code,) = [code for code in readme_code() if "GAIL(" in code]
     names: dict = {}
     exec(code.replace("1_000_000", "4_096"), names)

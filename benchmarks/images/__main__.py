@@ -100,6 +100,10 @@ prints them beside the references.
             --stop-after 25
         python -m benchmarks.images --model pixelcnn --data cifar10 --device cuda --stop-after 25
 
+8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 18 minutes of a core).
+
+        python -m benchmarks.images --model conv_vae --data mnist-static --epochs 10
+
 Hardware of the committed records: 2 vCPU of an AMD EPYC; `device` and `hardware` stand in each.
 """
 

@@ -14,7 +14,7 @@ class Transitions(NamedTuple):
     """A batch of B transitions, raw: as the environment gave them, before any VecNormalize."""
 
     obs: Tensor
-    """(B, O) float32, or (B, C, H, W) uint8."""
+    """(B, O) float32."""
     action: Tensor
     """(B, A) float32 as executed by the environment, every Box scaled to [-1, 1]; one-hot if discrete."""
     next_obs: Tensor

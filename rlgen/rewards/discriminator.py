@@ -10,7 +10,9 @@ With l the logit, high for the expert, and D = sigmoid(l):
 
 Where every episode is as long as the next, all three are sound. Elsewhere the form is a prior: "positive"
 suits tasks whose ends are falls, "negative" those whose ends are successes. Paying for the absorbing state
-behind an end (`absorbing_logit`) removes the bias.
+behind an end (`absorbing_logit`) removes the bias for an optimal discriminator. One that a penalty keeps
+smooth has smaller logits elsewhere than there: where the expert never ends, "negative" and "logit" then fear
+ends more than they should.
 """
 
 from __future__ import annotations
