@@ -46,7 +46,7 @@ def read_final(path: Path) -> dict:
 
 
 def print_table(folder: Path, published: Mapping[str, Mapping[int, float]]) -> None:
-    """Print a row for each task and method, then the figures.
+    """Print a row for each task and method, of the seeds that are finished, then the figures.
 
     Args:
         folder: Of the benchmark's records.
@@ -54,7 +54,10 @@ def print_table(folder: Path, published: Mapping[str, Mapping[int, float]]) -> N
     """
     cells: dict[tuple[str, str], list[dict]] = {}
     for path in sorted(folder.glob("*/*/seed*.json")):
-        cells.setdefault((path.parts[-3], path.parts[-2]), []).append(read_final(path))
+        env, method = path.parts[-3:-1]
+        seed = int(path.stem.removeprefix("seed"))
+        if Curve(folder.name, env, method, seed, results=folder.parent).finished():
+            cells.setdefault((env, method), []).append(read_final(path))
     print(
         f"{'task':16} {'method':24} seeds  score (least)   return   random   demos  expert  "
         "published GAIL (trajectories)"

@@ -20,7 +20,7 @@ import tyro
 
 from rlgen import cli
 from rlgen.options import PRESET, Options, shared_plan
-from rlgen.presets import DEFAULTS, imitation_preset_for
+from rlgen.presets import DEFAULTS, OFF_POLICY, imitation_preset_for
 
 if TYPE_CHECKING:
     from rlgen.relabel import LearnReward
@@ -37,7 +37,7 @@ arg = tyro.conf.arg
 class Config(Options):
     """Imitate demonstrations: GAIL with an SB3 agent, or behaviour cloning alone (--algo bc).
 
-    Defaults come from the preset of the environment and algorithm, which is printed; a flag beats it.
+    Defaults come from the preset of the environment and algorithm, whose name is printed; a flag beats it.
     """
 
     algo: Annotated[cli.MaybeText, cli.choice((*DEFAULTS, "bc"), "ppo")] = None
@@ -140,6 +140,11 @@ def check_flags(config: Config) -> None:
         raise ValueError("no demonstrations: pass --demos FILE, or --resume RUN")
     if config.algo == "bc":
         check_cloning(config)
+    if config.setting == "paper" and config.algo in OFF_POLICY:
+        raise ValueError(
+            f"--setting paper refits on whole batches of 50,000 steps, which --algo {config.algo} has not: "
+            "leave one of them out"
+        )
     if not config.reward:
         return
     if not config.reward.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +47,7 @@ class Options:
     progress: Annotated[bool, arg(aliases=["-P"])] = False
     """A progress bar, on a terminal."""
     log_folder: Annotated[Path, arg(aliases=["-f"], metavar="DIR")] = Path("logs")
-    """Runs are kept in DIR/COMMAND/ENV_K."""
+    """Runs are kept in DIR, in vime/ENV_K, gail/ENV_K or expert/ENV_K."""
     resume: Annotated[cli.MaybePath, cli.one(Path, "RUN", "none")] = None
     """Continue this run; all else comes from its config.json, and -n may lengthen it."""
     video: bool = False
@@ -82,7 +83,7 @@ def shared_plan(options: Options, preset: Preset, name: str) -> dict[str, Any]:
         "device": options.device or ("cpu" if algo in ON_POLICY else "auto"),
         "normalize_obs": preset.normalize_obs,
         "normalize_reward": preset.normalize_reward,
-        "hyperparams": {**preset.hyperparams, **(options.hyperparams or {})},
+        "hyperparams": merged(preset.hyperparams, options.hyperparams or {}),
     }
     return {
         "preset": name,
@@ -92,3 +93,13 @@ def shared_plan(options: Options, preset: Preset, name: str) -> dict[str, Any]:
         "eval_episodes": options.eval_episodes or 5,
         "save_freq": 50_000 if options.save_freq is None else options.save_freq,
     }
+
+
+def merged(preset: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of a preset and of flags, which win; of a dict such as policy_kwargs key by key."""
+    both = {
+        name: {**preset[name], **value}
+        for name, value in flags.items()
+        if isinstance(value, Mapping) and isinstance(preset.get(name), Mapping)
+    }
+    return {**preset, **flags, **both}

@@ -253,7 +253,7 @@ class LearnReward(BaseCallback):
             raw.dones[:, 0].float().cpu(),
         )
         gamma = self.model.gamma  # type: ignore[attr-defined]
-        learned = self.reward.reward(batch) + batch.terminated * self._absorbing(gamma)
+        learned = self.reward.reward(batch).cpu() + batch.terminated * self._absorbing(gamma)
         learned = self.weight() * learned.to(env_rewards)[:, None]
         env = self.env_weight * env_rewards
         self._log({"reward_share": share(learned.cpu().numpy(), env.cpu().numpy())})

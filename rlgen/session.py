@@ -115,16 +115,16 @@ def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
         value, old = json.loads(json.dumps(flags[name])), stored[name]
         if name == "total_timesteps" and value >= old:
             plan[name] = value
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                _agree(run, f"{key}:{part}", part, old.get(key))
         else:
             _agree(run, f"--{name.replace('_', '-')} {value}", value, old)
     return plan
 
 
 def _agree(run: Path, flag: str, value: Any, old: Any) -> None:
-    if value != old:
+    if isinstance(value, dict) and isinstance(old, dict):
+        for key, part in value.items():
+            _agree(run, f"{key}:{part}", part, old.get(key))
+    elif value != old:
         raise ValueError(f"{flag} contradicts {run}, which has {old}: leave it out, or start a new run")
 
 

@@ -22,7 +22,7 @@ from rlgen.gail import BC_STEPS, Config, main, new_plan, planned_flags
 from rlgen.imitation import load_demonstrations, make_reward
 from rlgen.presets import IMITATION_DEFAULTS
 from rlgen.rewards import GAIL, Transitions, load_reward, save_reward
-from rlgen.scores import WON_ROUNDS, ImitationReport, random_return, score, verdict
+from rlgen.scores import WON_TRANSITIONS, ImitationReport, random_return, score, verdict
 from rlgen.training import Setup, check_env_id
 
 EPISODES = 3
@@ -366,6 +366,10 @@ def test_the_paper_setting_trains(file, tmp_path):
         (["--demos", "FILE", "--algo", "bc", "--reward-params", "entropy:1"], "leave --reward-params out"),
         (["--demos", "FILE", "--algo", "bc", "--refit-every", "9"], "leave --refit-every out"),
         (["--demos", "FILE", "--algo", "bc", "--setting", "paper"], "leave --setting paper out"),
+        (
+            ["--demos", "FILE", "--algo", "sac", "--setting", "paper"],
+            "--algo sac has not: leave one of them out",
+        ),
         (["--demos", "FILE", "--reward-params", "absorbing:false"], "absorbing is 'false': give True or"),
         (["--demos", "FILE", "--reward-params", "hidden:64"], "hidden is 64: give"),
         (["--demos", "FILE", "--reward-params", "seed:3"], "seed is no setting of the reward"),
@@ -424,13 +428,14 @@ def test_random_return_is_that_of_uniform_actions():
 
 def test_a_discriminator_that_has_won_is_told_of_once(capsys):
     report = ImitationReport(0.0, 1.0)
-    logged = {"gail/won_rounds": 0.0}
+    logged = {"gail/won_transitions": 0.0}
     logger = SimpleNamespace(name_to_value=logged, record=lambda key, value: None)
     report.model = SimpleNamespace(ep_info_buffer=[], logger=logger)  # type: ignore[assignment]
-    for rounds in (0, WON_ROUNDS - 1, WON_ROUNDS, WON_ROUNDS + 1, 0, WON_ROUNDS):
-        logged["gail/won_rounds"] = float(rounds)
+    few, many = WON_TRANSITIONS - 1, WON_TRANSITIONS
+    for won in (0, few, many, many + 1, 0, many):
+        logged["gail/won_transitions"] = float(won)
         report.on_rollout_end()
         logged.clear()  # as SB3 does when it has written the log; off-policy most rollouts refit nothing
         report.on_rollout_end()
     out = capsys.readouterr().out
-    assert out.count("warning: the discriminator has told") == 2 and "gradient_penalty:10" in out
+    assert out.count("warning: the discriminator has told") == 2 and "for 100,000 steps" in out

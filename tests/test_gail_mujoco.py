@@ -146,9 +146,13 @@ def test_a_run_is_recorded_with_its_final_evaluation(folder, tmp_path, monkeypat
     final = json.loads(curve.path.with_suffix(".json").read_text())
     assert final["metric"] == "return" and final["demos_return"] > final["length"] / 10
     assert not (tmp_path / "scratch" / ENV / job.method / "seed100").exists()
+    (curve.path.with_name("seed7.json")).write_text(
+        json.dumps(final)
+    )  # not entered in config.json: unfinished
     print_table(tmp_path / "results" / gail_mujoco.BENCHMARK, {ENV: TASKS[ENV].paper})
     head, row, figure = capsys.readouterr().out.splitlines()[-3:]
     assert head.split()[-5:] == ["demos", "expert", "published", "GAIL", "(trajectories)"]
+    assert row.split()[2] == "1"
     assert row.split()[-4:] == [f"{final['demos_return']:.0f}", "20", "3614", "(4)"]
     assert figure == f"score_{ENV}_{algo}-2: {score(curve):.3f}"
 

@@ -74,7 +74,7 @@ def test_the_expert_replayed_stays_at_chance():
         metrics = model.update(batch(600, seed, shift=0.5))
     assert abs(metrics["accuracy_expert"] + metrics["accuracy_policy"] - 1) < 0.15
     assert metrics["loss"] == pytest.approx(2 * math.log(2), abs=0.1)
-    assert metrics["won_rounds"] == 0
+    assert metrics["won_transitions"] == 0
 
 
 def test_the_penalty_brings_the_slope_to_its_target():
@@ -87,11 +87,12 @@ def test_the_penalty_brings_the_slope_to_its_target():
     assert slopes[0.25] == pytest.approx(0.25, abs=0.15) and slopes[1.0] == pytest.approx(1.0, abs=0.2)
 
 
-def test_rounds_won_are_counted_in_a_row():
+def test_transitions_won_are_counted_in_a_row():
     model = gail(gradient_penalty=0.0, learning_rate=0.05)
-    won = [model.update(batch(seed=seed, shift=-6.0))["won_rounds"] for seed in range(6)]
+    rows = batch(shift=-6.0)
+    won = [model.update(batch(seed=seed, shift=-6.0))["won_transitions"] / len(rows.obs) for seed in range(6)]
     assert won[0] == 0 and won[-3:] == [won[-1] - 2, won[-1] - 1, won[-1]] and won[-1] >= 3
-    assert model.update(batch(shift=0.5))["won_rounds"] == 0
+    assert model.update(batch(shift=0.5))["won_transitions"] == 0
 
 
 def test_metrics_are_taken_before_the_refit():

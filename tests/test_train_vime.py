@@ -158,6 +158,14 @@ def test_a_flag_that_contradicts_the_run_is_refused(finished, flags, message):
         main(Config(resume=finished, **flags))
 
 
+def test_a_flag_is_compared_with_the_run_part_by_part(tmp_path):
+    plan = new_plan(Config(env="rlgen/SparseHalfCheetahFar-v0", hyperparams={"policy_kwargs": {"n": 1}}))
+    (tmp_path / "config.json").write_text(json.dumps(plan))
+    session.resumed_plan(tmp_path, {"hyperparams": {"policy_kwargs": {"n": 1}}})
+    with pytest.raises(ValueError, match="n:2 contradicts .*which has 1"):
+        session.resumed_plan(tmp_path, {"hyperparams": {"policy_kwargs": {"n": 2}}})
+
+
 def test_a_flag_that_agrees_with_the_run_is_not(finished):
     flags = {"env": "Pendulum-v1", "seed": 0, "hyperparams": {"n_steps": 64, "gamma": 0.99}}
     assert session.resumed_plan(finished, flags) == runs.read_config(finished)
@@ -300,6 +308,12 @@ def test_a_flag_beats_the_preset_even_if_it_is_zero():
     assert plan["setup"]["hyperparams"]["gamma"] == 0.9
     assert plan["setup"]["hyperparams"]["n_steps"] == 512
     assert plan["total_timesteps"] == 2_000_000
+
+
+def test_policy_kwargs_of_a_flag_and_of_the_preset_are_merged():
+    kwargs = {"net_arch": [8, 8]}
+    plan = new_plan(Config(env="rlgen/SparseHalfCheetahFar-v0", hyperparams={"policy_kwargs": kwargs}))
+    assert plan["setup"]["hyperparams"]["policy_kwargs"] == {"log_std_init": -2.0, "net_arch": [8, 8]}
 
 
 def test_what_buffers_and_pools_take_is_said(tmp_path, capsys):

@@ -36,7 +36,7 @@ SLOPE_ROWS = 256
 """Rows of each side on which the metric of the slope is measured."""
 
 WON = 0.99
-"""Accuracy on both sides over which a round counts as won by the discriminator."""
+"""Accuracy on both sides over which an update's transitions count as won by the discriminator."""
 
 
 class GAIL(DiscriminatorReward):
@@ -135,7 +135,7 @@ class GAIL(DiscriminatorReward):
         self.pool = TransitionPool(obs_dim, self.action_dim, size) if size > 0 else None
         for name in ("policy_ends", "policy_rows"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
-        self.credit, self.won_rounds = 0.0, 0
+        self.credit, self.won_transitions = 0.0, 0
         self.optimizer = torch.optim.AdamW(
             self.discriminator.parameters(),
             lr=self.settings.learning_rate,
@@ -158,8 +158,8 @@ class GAIL(DiscriminatorReward):
 
         Returns:
             Metrics, taken before the refit, hence on transitions of the policy that the discriminator has
-            not seen (the expert's it has). `loss` is 1.386 at chance. `won_rounds` is the number of updates
-            in a row at which both accuracies were over 0.99.
+            not seen (the expert's it has). `loss` is 1.386 at chance. `won_transitions` is the number of the
+            policy's transitions in a row in whose updates both accuracies were over 0.99.
         """
         batch = self.check(batch)
         policy = self.features(batch)
@@ -174,12 +174,12 @@ class GAIL(DiscriminatorReward):
 
     @torch.no_grad()
     def _measure(self, policy: Tensor) -> dict[str, float]:
-        """Metrics on as many rows of each side, and the count of rounds won."""
+        """Metrics on as many rows of each side, and the count of transitions told apart."""
         sample = policy[torch.randperm(len(policy), generator=self.generator)[:STATISTIC_ROWS]]
         real, fake = self._draw(self.expert, len(sample)), sample
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         accuracies = (real_logits > 0).float().mean().item(), (fake_logits < 0).float().mean().item()
-        self.won_rounds = self.won_rounds + 1 if min(accuracies) > WON else 0
+        self.won_transitions = self.won_transitions + len(policy) if min(accuracies) > WON else 0
         return {
             "loss": discriminator_loss(real_logits, fake_logits).item(),
             "accuracy_expert": accuracies[0],
@@ -188,7 +188,7 @@ class GAIL(DiscriminatorReward):
             "logit_policy": fake_logits.mean().item(),
             "gradient_norm": self._slope(real[:SLOPE_ROWS], fake[:SLOPE_ROWS]),
             "reward_mean": self.pay(fake_logits).mean().item(),
-            "won_rounds": float(self.won_rounds),
+            "won_transitions": float(self.won_transitions),
         }
 
     def _slope(self, real: Tensor, fake: Tensor) -> float:
@@ -256,7 +256,7 @@ class GAIL(DiscriminatorReward):
             "generator": self.generator.get_state(),
             "optimizer": self.optimizer.state_dict(),
             "credit": self.credit,
-            "won_rounds": self.won_rounds,
+            "won_transitions": self.won_transitions,
             "checksum": self.checksum,
         }
 
@@ -273,4 +273,4 @@ class GAIL(DiscriminatorReward):
             )
         self.generator.set_state(state["generator"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.credit, self.won_rounds = state["credit"], state["won_rounds"]
+        self.credit, self.won_transitions = state["credit"], state["won_transitions"]
