@@ -73,7 +73,9 @@ class Positions(BaseCallback):
     def __init__(self, path: Path, step: int) -> None:
         super().__init__()
         rows = read_positions(path)
-        rows[rows[:, 0] <= step].tofile(path)
+        temporary = path.with_suffix(".tmp")
+        rows[rows[:, 0] <= step].tofile(temporary)
+        temporary.replace(path)
         self.file = open(path, "ab")  # noqa: SIM115  # open as long as the run
 
     def _on_step(self) -> bool:

@@ -56,7 +56,7 @@ from rlgen.training import Setup
 VIME_CASES = {
     "ppo_ratio": ("Ant-v5", "ppo", 8192),
     "ppo_ratio_cheap": ("rlgen/SparseHalfCheetah-v0", "ppo", 8192),
-    "sac_ratio": ("Ant-v5", "sac", 400),
+    "sac_ratio": ("Ant-v5", "sac", 2000),
 }
 GAIL_CASES = {"ppo_ratio_4_updates": 4, "ppo_ratio_16_updates": 16, "ppo_ratio_preset": None}
 """Gradient steps of the discriminator a round; None for the preset."""

@@ -20,6 +20,10 @@ N_BINS = 10
 SENSOR_RANGE = 6.0  # m
 SENSOR_SPAN = math.pi  # rad, centred on the direction of the head
 
+_axis = np.arange(-ACTIVITY_RANGE, ACTIVITY_RANGE, 2)
+PLACES = np.stack(np.meshgrid(_axis, _axis, indexing="ij"), -1).reshape(-1, 2)
+PLACES = PLACES[np.hypot(*PLACES.T) >= SPACING]  # (P, 2) m, where objects may lie
+
 
 class SwimmerGatherEnv(SwimmerEnv):
     """gymnasium's Swimmer-v5 among 8 apples and 8 bombs, which are points that nothing collides with.
@@ -45,6 +49,10 @@ class SwimmerGatherEnv(SwimmerEnv):
 
     def __init__(self, n_apples: int = 8, n_bombs: int = 8, frame_skip: int = 5, **kwargs: Any) -> None:
         quiet()
+        if min(n_apples, n_bombs) < 0 or n_apples + n_bombs > len(PLACES):
+            raise ValueError(
+                f"n_apples is {n_apples}, n_bombs {n_bombs}: give 0 or more, at most {len(PLACES)} together"
+            )
         kwargs |= {"frame_skip": frame_skip, "exclude_current_positions_from_observation": False}
         self.is_apple = np.arange(n_apples + n_bombs) < n_apples  # (K,)
         self.objects = np.zeros((n_apples + n_bombs, 2))  # (K, 2), m
@@ -55,11 +63,8 @@ class SwimmerGatherEnv(SwimmerEnv):
 
     def reset_model(self) -> np.ndarray:
         """Place the objects and the swimmer."""
-        axis = np.arange(-ACTIVITY_RANGE, ACTIVITY_RANGE, 2)
-        grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-        grid = grid[np.hypot(*grid.T) >= SPACING]
         self.is_apple = self._kinds
-        self.objects = self.np_random.choice(grid, len(self.is_apple), replace=False).astype(float)
+        self.objects = self.np_random.choice(PLACES, len(self.is_apple), replace=False).astype(float)
         return super().reset_model()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:

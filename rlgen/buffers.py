@@ -1,5 +1,8 @@
 """SB3's buffers with a place for somebody who relabels, which needs to know how SB3 stores data.
 
+Off-policy, SB3 stores the last observation of an episode as VecNormalize clips it, and nobody can undo that:
+where one lies over `clip_obs` standard deviations out, the learned reward sees it clipped.
+
 Without anybody in that place, or when another `learn` is running, they are SB3's own.
 """
 

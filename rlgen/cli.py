@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import sys
 import warnings
@@ -116,8 +117,12 @@ def read_pairs(args: Sequence[str]) -> dict[str, Any]:
             pairs[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             pairs[key] = value
-        if isinstance(pairs[key], bytes | complex | set):
-            raise ValueError(f"{text!r}: give a number, a word, True, False, None, a list or a dict")
+        try:
+            json.dumps(pairs[key])  # config.json holds it
+        except TypeError:
+            raise ValueError(
+                f"{text!r}: give a number, a word, True, False, None, a list or a dict of them"
+            ) from None
     return pairs
 
 

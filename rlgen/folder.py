@@ -159,9 +159,17 @@ def checkpoint_folders(run: Path) -> list[Path]:
     return sorted(found, key=step_of)
 
 
+def has_final(run: Path) -> bool:
+    """Whether there is a `final`; one that a kill left half replaced gets its name back."""
+    final, old = run / "final", run / ".final.old"
+    if not final.exists() and old.exists():
+        os.rename(old, final)
+    return final.exists()
+
+
 def latest_checkpoint(run: Path) -> Path | None:
     """The newest intact checkpoint, `final` included; prints a line for each damaged one passed over."""
-    final = [run / "final"] if (run / "final").exists() else []
+    final = [run / "final"] if has_final(run) else []
     for folder in sorted([*checkpoint_folders(run), *final], key=step_of, reverse=True):
         try:
             read_manifest(folder)

@@ -60,7 +60,8 @@ class LearnReward(BaseCallback):
         refit_every: transitions to gather before a refit; at the end of a rollout.
 
     Raises:
-        ValueError: when training starts: an algorithm, buffer or environment that is not supported.
+        ValueError: when training starts: an algorithm, buffer or environment that is not supported, or
+            another `LearnReward` in the same `learn`.
     """
 
     def __init__(
@@ -171,6 +172,11 @@ class LearnReward(BaseCallback):
         self.install(self.model)
 
     def _on_training_start(self) -> None:
+        other = find_buffer(self.model).learner
+        if other is not None and other is not self and other.in_charge():
+            raise ValueError(
+                "two LearnReward callbacks in one learn(): add the two rewards up in one LearnedReward"
+            )
         self._learn = self.model.start_time
         find_buffer(self.model).learner = self
 

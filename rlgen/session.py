@@ -22,7 +22,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rlgen import cli, curve, runs, training
+from rlgen import cli, curve, folder, runs, training
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
@@ -151,7 +151,7 @@ def check_device(name: str) -> None:
 
 def begun(run: Path) -> bool:
     """Whether the run has a checkpoint, damaged or not; one killed before its first starts from step 0."""
-    return (run / "final").exists() or any((run / "checkpoints").glob("step_*"))
+    return folder.has_final(run) or any((run / "checkpoints").glob("step_*"))
 
 
 def title(plan: Mapping[str, Any]) -> str:
@@ -248,7 +248,7 @@ def tracking(wanted: bool, run: Path, plan: Mapping[str, Any]) -> Iterator[None]
 
     page = run / "wandb_id.txt"
     if not page.exists():
-        page.write_text(uuid4().hex)
+        runs.atomic_write(page, uuid4().hex)
     options = {"project": "rlgen", "name": run.name, "dir": str(run), "resume": "allow"}
     with wandb.init(id=page.read_text(), config=dict(plan), sync_tensorboard=True, **options):
         yield

@@ -62,12 +62,16 @@ def new_plan(config: Config) -> dict[str, Any]:
     """What to run, fully resolved, as config.json holds it.
 
     Raises:
-        ValueError: no environment, a negative eta, a setting that the bonus does not have.
+        ValueError: no environment, a negative eta, a flag of the bonus where there is none.
     """
     if not config.env:
         raise ValueError("no environment: pass --env ID, such as rlgen/SparseAnt-v0, or --resume RUN")
     if config.eta is not None and config.eta < 0:
         raise ValueError(f"eta is {config.eta}: give 0 or more (--bonus none turns the bonus off)")
+    idle = {"--eta": config.eta is not None, "--setting": config.setting is not None}
+    if config.bonus == "none" and any(idle.values()):
+        flags = " and ".join(flag for flag, given in idle.items() if given)
+        raise ValueError(f"--bonus none is plain SB3, without a bonus: leave {flags} out")
     algo, setting = config.algo or "ppo", config.setting or "default"
     name, preset = preset_for(config.env, algo)
     plan = {

@@ -269,6 +269,10 @@ def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]
         kind = str(parameters[key].annotation)
         if type(parameters[key].default) is bool and not isinstance(value, bool):
             raise ValueError(f"{key} is {value!r}: give True or False")
+        if key == "policy" and value != "MlpPolicy":
+            raise ValueError(f"policy is {value!r}: observations are flat, take MlpPolicy or leave it out")
+        if type(parameters[key].default) is int and isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{key} is {value}: give a whole number")
         number = ("float" in kind or "int" in kind) and "str" not in kind and key not in SCHEDULED
         if number and (isinstance(value, str | bool) or (value is None and "None" not in kind)):
             raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default or 0.01}")

@@ -65,6 +65,7 @@ def test_random_bonus_is_a_permutation_of_vime():
     real, dealt = model.reward(batch), control.reward(batch)
     assert torch.equal(real.sort().values, dealt.sort().values)
     assert abs(torch.corrcoef(torch.stack([real, dealt]))[0, 1]) < 0.1
+    assert abs(control.diagnose(batch)["rank_correlation_input_norm"]) < 0.1  # of what is paid
     other = pendulum(2000, 10)
     assert not torch.equal(control.reward(other).argsort(), dealt.argsort())
 

@@ -51,6 +51,12 @@ def test_underscores_are_understood():
     assert cli.parse(Flags, ["--total_timesteps", "5"]).total_timesteps == 5
 
 
+@pytest.mark.parametrize("value", ["1j", "[1j]", "b'x'", "...", "[{1}]", "{(1, 2): 3}"])
+def test_what_no_config_can_hold_is_refused(value):
+    with pytest.raises(ValueError, match="give a number, a word"):
+        cli.read_pairs([f"a:{value}"])
+
+
 def test_values_of_pairs_are_never_run():
     assert cli.read_pairs(["a:__import__('os').getpid()", "b:x:y"]) == {
         "a": "__import__('os').getpid()",

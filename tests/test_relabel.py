@@ -162,13 +162,14 @@ def test_both_rewards_have_their_weights(algo, normalize):
         assert np.allclose(rewards["sum"], 0.5 * rewards["env"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("normalize", [None, "obs", "reward"])
 @pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo", "dqn"])
-def test_discrete_actions(algo):
+def test_discrete_actions(algo, normalize):
     """Rewards see one-hot actions, and a zero bonus changes nothing."""
     make = (ON_POLICY | {"dqn": partial(DQN, learning_starts=20, batch_size=16)})[algo]
     bonus = vime(actions=3)
-    ours = train(make, LearnReward(bonus, eta=0.0, refit_every=20), discrete=True)
-    assert torch.equal(weights(ours), weights(train(make, discrete=True)))
+    ours = train(make, LearnReward(bonus, eta=0.0, refit_every=20), discrete=True, normalize=normalize)
+    assert torch.equal(weights(ours), weights(train(make, discrete=True, normalize=normalize)))
     _, action, _, _ = bonus.pool.all()
     assert torch.equal(action.sum(1), torch.ones(len(action))) and action.sum(0).min() > 0
 
@@ -303,6 +304,25 @@ def test_the_learners_state_goes_through_weights_only():
     assert torch.equal(again.reward.reward(batch), bonus.reward(batch))
     assert again.value is not None and learner.value is not None
     assert torch.equal(again.value.value(batch.obs), learner.value.value(batch.obs))
+
+
+def test_two_learners_in_one_learn_are_refused():
+    first, second = LearnReward(Constant(1.0)), LearnReward(Constant(1.0))
+    model = train(ON_POLICY["ppo"], first)
+    with pytest.raises(ValueError, match="two LearnReward callbacks in one learn"):
+        model.learn(64, callback=[first, second])
+    model.learn(64, callback=second)  # one after another they may
+    assert second._paid_count > 0
+
+
+def test_sb3s_callbacks_work_beside_it_on_policy(tmp_path):
+    model = PPO("MlpPolicy", make_venv(normalize="obs"), n_steps=32, batch_size=32, **small())
+    evaluate = EvalCallback(make_venv(n_envs=1, normalize="obs"), eval_freq=20, verbose=0, warn=False)
+    save = CheckpointCallback(40, str(tmp_path), save_vecnormalize=True)
+    model.learn(128, callback=CallbackList([LearnReward(vime(), refit_every=20), evaluate, save]))
+    assert evaluate.last_mean_reward < 0 and len(list(tmp_path.glob("*.zip"))) == 1
+    again = PPO.load(next(tmp_path.glob("*.zip")), env=make_venv(normalize="obs"), device="cpu")
+    again.learn(64, callback=LearnReward(vime()))
 
 
 def test_sb3s_callbacks_work_beside_it(tmp_path):

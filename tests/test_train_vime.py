@@ -200,6 +200,13 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"env_kwargs": {"nonsense": 1}}, "nonsense"),
         ({"env": "Ant-v5", "env_kwargs": {"xml_file": "nope.xml"}}, "cannot make Ant-v5 .*nope.xml"),
         ({"bonus": "rnd", "setting": "paper"}, "--setting paper is for VIME"),
+        ({"bonus": "none", "setting": "paper", "eta": 5.0}, "plain SB3.*leave --eta and --setting out"),
+        ({"hyperparams": {"n_epochs": 2.5}}, "n_epochs is 2.5: give a whole number"),
+        ({"hyperparams": {"policy": "MultiInputPolicy"}}, "policy is 'MultiInputPolicy'.*take MlpPolicy"),
+        (
+            {"env": "rlgen/SwimmerGather-v0", "env_kwargs": {"n_apples": 50}},
+            "n_apples is 50, n_bombs 8: give 0 or more, at most 35 together",
+        ),
         ({"device": "abacus"}, "--device abacus does not work"),
         ({"resume": Path("nowhere")}, "nowhere is not a run folder"),
         ({"env": ".mine:Foo-v0"}, "cannot import '.mine'"),

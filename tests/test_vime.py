@@ -125,6 +125,10 @@ def test_reward_is_pure_and_zero_before_the_first_refit(kwargs):
     first = model.reward(batch)
     assert (first > 0).all() and not first.requires_grad
     assert torch.equal(first, model.reward(batch))
+    order = torch.randperm(600, generator=torch.Generator().manual_seed(0))
+    elsewhere = model.reward(Transitions(*(part[order] for part in batch)))
+    torch.testing.assert_close(elsewhere, first[order])  # wherever in a batch it is asked for
+    torch.testing.assert_close(model.reward(Transitions(*(part[7:8] for part in batch))), first[7:8])
     assert same(before, state_of(model))
 
 
@@ -242,6 +246,9 @@ def test_rank_correlation_ignores_the_scale():
     assert rank_correlation(x, x.exp()) == pytest.approx(1.0)
     assert rank_correlation(x, -(x**3)) == pytest.approx(-1.0)
     assert rank_correlation(x, torch.ones(50)) == 0.0
+    ties = torch.tensor([1.0, 1.0, 2.0, 2.0, 3.0])
+    assert rank_correlation(ties, -ties) == pytest.approx(-1.0)
+    assert rank_correlation(ties, torch.tensor([2.0, 1.0, 2.0, 1.0, 3.0])) == pytest.approx(5 / 9)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.rewards.base import Transitions
-from rlgen.rewards.bonus import Bonus, BonusSettings, override
+from rlgen.rewards.bonus import Bonus, BonusSettings, override, rank_correlation
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.vime import VIME
 
@@ -148,3 +148,10 @@ class RandomBonus(VIME):
         seed = (int(bits.sum(dtype=torch.int64)) + self.seed) % 2**63
         order = torch.randperm(len(bonus), generator=torch.Generator().manual_seed(seed))
         return bonus[order.to(bonus.device)]
+
+    def diagnose(self, sample: Transitions) -> dict[str, float]:
+        """VIME's, but the correlation is that of the permuted bonuses, which are paid."""
+        size = self.inputs(sample).norm(dim=1)
+        return super().diagnose(sample) | {
+            "rank_correlation_input_norm": rank_correlation(self.reward(sample), size)
+        }

@@ -279,7 +279,12 @@ class Bonus(LearnedReward):
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's rank correlation of two vectors (B,); 0 if either is constant."""
-    ranks = torch.stack([a.argsort().argsort(), b.argsort().argsort()]).double()
     if a.max() == a.min() or b.max() == b.min():
         return 0.0
-    return torch.corrcoef(ranks)[0, 1].item()
+    return torch.corrcoef(torch.stack([_ranks(a), _ranks(b)]))[0, 1].item()
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Rank of each of the values (B,), float64; equal ones share the mean of their ranks."""
+    _, group, counts = values.unique(return_inverse=True, return_counts=True)
+    return (counts.cumsum(0) - (counts - 1) / 2).double()[group]

@@ -190,9 +190,10 @@ class VIME(Bonus):
         x, noise_sd = self.inputs(batch), self.noise_var.sqrt()
         if self.bonus == "expected":
             return expected_gain(self.network, x, noise_sd)
-        # Fixed between refits, so that the same batch earns the same.
+        # Fixed between refits and the same for all rows: a reward depends neither on when nor on where in a
+        # batch it is asked for.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.updates))
-        draws = [self.network.draw_noise(len(x), generator) for _ in range(self.settings.bonus_draws)]
+        draws = [self.network.draw_noise(1, generator, shared=True) for _ in range(self.settings.bonus_draws)]
         target = self.target(batch.obs, batch.next_obs)
         return realised_gain(self.network, x, target, noise_sd, draws, self.settings.step_size)
 
