@@ -20,7 +20,7 @@ class BonusPreset:
     stream: str = "auto"
     """"one": added to the reward; "separate": a value function of its own; "auto": see `LearnReward`."""
     episodic: bool = True
-    """Whether a true end of the episode ends the bonus's return too."""
+    """Whether an end of the episode ends the bonus's return too."""
     refit_every: int = 1000
     """Environment steps between refits of off-policy algorithms and of rollouts shorter than this."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +84,6 @@ def _task(
     normalize_reward: bool = False,
     log_std_init: float = 0.0,
     gsde: bool = False,
-    ends_in_success: bool = False,
     **more: Any,
 ) -> dict[str, Preset]:
     """Entries of a task with continuous actions, for each algorithm.
@@ -94,7 +93,6 @@ def _task(
         off_policy: Environment steps off-policy.
         normalize_reward: On-policy only, where large returns drown the policy in the critic's gradient.
         log_std_init: Of on-policy Gaussians; 0 is SB3's.
-        ends_in_success: Off-policy, where bonus and reward share a critic, the bonus goes on behind an end.
         gsde: On-policy exploration by a noise that depends on the state and is drawn once a rollout.
         **more: Hyperparameters for all, such as gamma.
     """
@@ -110,7 +108,6 @@ def _task(
             n_timesteps=steps if algo in ON_POLICY else off_policy,
             normalize_reward=normalize_reward and algo in ON_POLICY,
             hyperparams=hyperparams,
-            bonus=BonusPreset(episodic=algo in ON_POLICY or not ends_in_success),
         )
     return {algo: entry for algo, entry in entries.items() if algo != "dqn"}
 
@@ -126,7 +123,7 @@ _CHEETAH: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Preset]] = {
-    "rlgen/SparseMountainCar-v0": _task(150_000, 100_000, ends_in_success=True),
+    "rlgen/SparseMountainCar-v0": _task(150_000, 100_000),
     "rlgen/SparseCartPoleSwingup-v0": _task(200_000, 100_000),
     "rlgen/SparseDoublePendulum-v0": _task(300_000, 100_000),
     "rlgen/SparseHalfCheetah-v0": _task(5_000_000, **_CHEETAH),

@@ -48,8 +48,7 @@ class LearnReward(BaseCallback):
         "separate"        A = A_env + eta (sigma_env / sigma_bonus) A_bonus, see `streams.SeparateValue`
         env_weight = 0    weight = eta: there is nothing to be relative to
 
-    At a true end the one stream adds gamma / (1 - gamma) times `absorbing_reward()`, or where not episodic
-    times the mean bonus of the rollout or sample: as if it went on, lest it pay for putting a goal off.
+    At a true end the one stream adds gamma / (1 - gamma) times `absorbing_reward()`.
 
     Args:
         reward: the learned reward.
@@ -57,7 +56,7 @@ class LearnReward(BaseCallback):
         eta: weight of the learned reward; None for 1 where it replaces, else 0.3.
         stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only);
             "auto" is separate where that can be and the environment's reward counts.
-        episodic: whether a true end of the episode ends the bonus's return.
+        episodic: of a separate stream: whether an end of the episode ends the bonus's return.
         refit_every: transitions to gather before a refit; at the end of a rollout.
 
     Raises:
@@ -130,11 +129,10 @@ class LearnReward(BaseCallback):
             )
         self.stream = self._choose_stream(model)
         install_buffer(model)
-        for_ever = self.reward.absorbing or (self.stream == "one" and not self.episodic)
-        if for_ever and model.gamma >= 1.0:  # type: ignore[attr-defined]
+        if self.reward.absorbing and model.gamma >= 1.0:  # type: ignore[attr-defined]
             raise ValueError(
-                "gamma is 1, with which what is paid for ever behind an end is worth infinitely much: take "
-                "gamma below 1, or absorbing=False and episodic=True"
+                "gamma is 1, with which an absorbing state, paid for ever, is worth infinitely much: take "
+                "gamma below 1, or absorbing=False"
             )
         # A reward built for other sizes says so now.
         self.reward.reward(self._blank())
@@ -228,7 +226,7 @@ class LearnReward(BaseCallback):
         if self.stream == "separate":
             return
         ends = np.stack([step.terminated for step in self._steps])
-        learned = self.weight() * (bonus + ends * self._behind_end(bonus.mean(), buffer.gamma))
+        learned = self.weight() * (bonus + ends * self._absorbing(buffer.gamma))
         if self.env_weight == 1.0:
             buffer.rewards += learned
         else:
@@ -261,17 +259,15 @@ class LearnReward(BaseCallback):
             raw.dones[:, 0].float().cpu(),
         )
         gamma = self.model.gamma  # type: ignore[attr-defined]
-        learned = self.reward.reward(batch).cpu()
-        learned = learned + batch.terminated * self._behind_end(learned.mean().item(), gamma)
+        learned = self.reward.reward(batch).cpu() + batch.terminated * self._absorbing(gamma)
         learned = self.weight() * learned.to(env_rewards)[:, None]
         env = self.env_weight * env_rewards
         self._log({"reward_share": share(learned.cpu().numpy(), env.cpu().numpy())})
         return env + learned
 
-    def _behind_end(self, mean: float, gamma: float) -> float:
-        """What a true end is worth in the one stream, where the mean reward is `mean`."""
-        paid = self.reward.absorbing_reward() or (0.0 if self.episodic else float(mean))
-        return gamma / (1.0 - gamma) * paid if paid else 0.0
+    def _absorbing(self, gamma: float) -> float:
+        absorbing = self.reward.absorbing_reward()
+        return gamma / (1.0 - gamma) * absorbing if absorbing else 0.0
 
     def _time_limit_bootstrap(self, dtype: np.dtype) -> np.ndarray:
         """What SB3 is about to add to each environment's reward, (N,): gamma V(s') at a time limit."""

@@ -254,32 +254,6 @@ def test_an_absorbing_state_is_paid_for_ever_at_a_true_end():
     assert torch.allclose(sample.rewards, sample.dones * 0.25 * model.gamma / (1 - model.gamma))
 
 
-def test_a_bonus_that_is_not_episodic_goes_on_behind_an_end():
-    """A constant bonus is then worth the same whether the episode ends or not."""
-    rewards = {}
-
-    class Spy(LearnReward):
-        def _on_rollout_end(self):
-            rewards["on"] = (find_buffer(self.model).rewards.flatten(), self._batch.terminated.numpy())
-            super()._on_rollout_end()
-
-    learner = Spy(Constant(0.25), env_weight=0.0, episodic=False)
-    model = train(ON_POLICY["ppo"], learner, limit=1000)
-    paid, ended = rewards["on"]
-    assert ended.any() and np.allclose(paid, np.where(ended, 0.25 / (1 - model.gamma), 0.25))
-
-    learner = LearnReward(Place(0.0), env_weight=0.0, episodic=False)
-    model = train(OFF_POLICY["sac"], learner, steps=240, limit=1000)
-    model.replay_buffer.learner = learner
-    sample = model.replay_buffer.sample(200)
-    place = sample.next_observations[:, :1].float()
-    assert sample.dones.any()
-    expected = place + sample.dones * place.mean() * model.gamma / (1 - model.gamma)
-    assert torch.allclose(sample.rewards, expected)
-    with pytest.raises(ValueError, match="gamma is 1.*episodic=True"):
-        train(partial(SAC, gamma=1.0), LearnReward(Constant(0.0), episodic=False))
-
-
 def test_short_rollouts_are_gathered_before_a_refit():
     reward = Constant(0.0)
     train(partial(A2C, n_steps=5), LearnReward(reward, refit_every=25), steps=100)
