@@ -22,17 +22,17 @@ class Returns(BaseCallback):
         return True
 
 
-def last_returns(env, bonus, steps, seed=0):
-    """Returns of the last 50 episodes of PPO with a bonus, under the environment's preset."""
-    preset = preset_for(env, "ppo")[1]
-    hyperparams = preset.hyperparams
+def last_returns(env, bonus, steps, algo="ppo", seed=0, **hyperparams):
+    """Returns of the last 50 episodes with a bonus, under the preset of the environment and algorithm."""
+    preset = preset_for(env, algo)[1]
     setup = Setup(
         env,
+        algo=algo,
         n_envs=preset.n_envs,
         seed=seed,
-        normalize_obs=True,
+        normalize_obs=preset.normalize_obs,
         normalize_reward=preset.normalize_reward,
-        hyperparams=hyperparams,
+        hyperparams={**preset.hyperparams, **hyperparams},
     )
     venv = make_env(setup)
     model, episodes = make_model(setup, venv), Returns()
@@ -53,3 +53,11 @@ def last_returns(env, bonus, steps, seed=0):
 def test_information_gain_finds_the_reward_and_the_task_stays_solved(env, steps, bonus):
     """One ends in success, the other in failure: a bonus that paid for surviving would spoil the first."""
     assert (last_returns(env, bonus, steps) > 0).mean() > 0.8
+
+
+@pytest.mark.slow
+def test_off_policy_the_bonus_does_not_keep_the_goal_from_being_reached():
+    """Bonus and reward share a critic there, and the bonus is positive everywhere, but it fades."""
+    small = {"policy_kwargs": {"net_arch": [64, 64]}, "batch_size": 128}
+    returns = last_returns("rlgen/SparseMountainCar-v0", "expected", 28_000, "sac", **small)
+    assert (returns > 0).mean() > 0.8
