@@ -194,9 +194,9 @@ def train(
         ValueError: the checkpoint does not fit.
     """
     step = step_of(checkpoint) if checkpoint else 0
-    if checkpoint:
-        restore(checkpoint, model, learner)  # first: one that does not fit leaves the records as they are
     model.set_logger(make_logger(run, step))
+    if checkpoint:
+        restore(checkpoint, model, learner)
     bars = [ProgressBarCallback()] if progress_bar else []
     found: list[BaseCallback] = [*callbacks, Records(run, log_freq, step), *bars]
     if eval_env is not None and eval_freq > 0:
