@@ -39,7 +39,7 @@ class SwimmerGatherEnv(SwimmerEnv):
     robot dies; a swimmer cannot.)
     Start: the swimmer as in Swimmer-v5, objects on distinct even points of [-6, 6)^2 but the origin, at
     random.
-    Random policies (uniform / normal) catch an apple in 0 / 0 % of 60 episodes.
+    Random policies (uniform / normal) catch an apple in 0 / 0 % of 300 episodes.
 
     Source: rllab's SwimmerGather (Duan et al., 2016), the hardest task of Houthooft et al. (2016), VIME.
     Departures: gymnasium's model of the swimmer (5 simulation steps of 0.01 s, stronger motors, joint
