@@ -62,7 +62,7 @@ class SparseHumanoidStandupEnv(HumanoidStandupEnv):
     `info`.
     Ends: never terminates; time limit 1000 steps of 0.015 s.
     Start: on its back, z 0.1 m.
-    Random policies (uniform / normal) earn reward in 0 / 0 % of 60 episodes.
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 300 episodes.
 
     Source: ours, no paper's.
     """
