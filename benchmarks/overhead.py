@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime
     OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime --cases ppo_ratio_cheap --rounds 21
-    OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime --cases sac_ratio --warm-up 8
+    OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward vime --cases sac_ratio --rounds 5 --warm-up 1
     OMP_NUM_THREADS=1 python -m benchmarks.overhead --reward gail --rounds 21 --demos FILE
         [--imitation-python PATH]
 
