@@ -21,8 +21,8 @@ ADVICE = (
     "0.99), so that its reward says little: try --reward-params {settings}, or more demonstrations; ask "
     "first whether the file fits (python -m rlgen.demonstrations inspect)"
 )
-ON_POLICY = "gradient_penalty:10 or learning_rate:1e-4 or updates_per_transition:0.002, --bc-epochs 100"
-OFF_POLICY = "updates_per_transition:0.25 or learning_rate:1e-4 or gradient_target:0.3"
+TRY_ON_POLICY = "gradient_penalty:10 or learning_rate:1e-4 or updates_per_transition:0.002, --bc-epochs 100"
+TRY_OFF_POLICY = "updates_per_transition:0.25 or learning_rate:1e-4 or gradient_target:0.3"
 
 
 def random_return(setup: Setup, episodes: int = 10) -> float:
@@ -92,6 +92,6 @@ class ImitationReport(BaseCallback):
         if won is None:  # no refit in this rollout, or SB3 has written the log and emptied it
             return
         if won >= WON_TRANSITIONS and not self.warned:
-            settings = ON_POLICY if isinstance(self.model, OnPolicyAlgorithm) else OFF_POLICY
+            settings = TRY_ON_POLICY if isinstance(self.model, OnPolicyAlgorithm) else TRY_OFF_POLICY
             print(f"warning: {ADVICE.format(transitions=int(won), settings=settings)}", flush=True)
         self.warned = won >= WON_TRANSITIONS or (self.warned and won > 0)

@@ -439,3 +439,4 @@ def test_a_discriminator_that_has_won_is_told_of_once(capsys):
         report.on_rollout_end()
     out = capsys.readouterr().out
     assert out.count("warning: the discriminator has told") == 2 and "for 100,000 steps" in out
+    assert "updates_per_transition:0.25" in out  # what to try off-policy

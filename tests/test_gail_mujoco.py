@@ -146,9 +146,8 @@ def test_a_run_is_recorded_with_its_final_evaluation(folder, tmp_path, monkeypat
     final = json.loads(curve.path.with_suffix(".json").read_text())
     assert final["metric"] == "return" and final["demos_return"] > final["length"] / 10
     assert not (tmp_path / "scratch" / ENV / job.method / "seed100").exists()
-    (curve.path.with_name("seed7.json")).write_text(
-        json.dumps(final)
-    )  # not entered in config.json: unfinished
+    unfinished = curve.path.with_name("seed7.json")  # not entered in config.json
+    unfinished.write_text(json.dumps(final))
     print_table(tmp_path / "results" / gail_mujoco.BENCHMARK, {ENV: TASKS[ENV].paper})
     head, row, figure = capsys.readouterr().out.splitlines()[-3:]
     assert head.split()[-5:] == ["demos", "expert", "published", "GAIL", "(trajectories)"]
