@@ -38,8 +38,9 @@ def launch(options: Options) -> Path:
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
     limit_threads()
-    torch.backends.cudnn.allow_tf32 = False  # its errors of 1e-3 would show in nats and in exact sampling
     run, plan, data, checkpoint = _resume(options) if options.resume else _begin(options)
+    # TF32 is fast, but its errors of 1e-3 would show in nats, in exact sampling and in what is compared.
+    torch.backends.cudnn.allow_tf32 = plan["model"] in plans.ADVERSARIAL
     task = models.build(plan, data)
     if run is None:
         run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
@@ -58,6 +59,7 @@ def launch(options: Options) -> Path:
             f"benchmarks.images --resume {run}"
         )
         return run
+    torch.backends.cudnn.allow_tf32 = False
     finish(run, plan, data, task.report(), loop, options.results)
     return run
 
