@@ -48,7 +48,10 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor, n_reference: int = 0) -> Tensor:
         """x (B, F) or (B, C, H, W) by its own statistics, or all of it by those of its first rows."""
         if n_reference == 0:
-            return F.batch_norm(x, None, None, self.gain, self.shift, training=True, eps=self.eps)
+            gain = self.gain
+            if gain is None and self.shift is not None:
+                gain = torch.ones_like(self.shift)  # CUDA's gradient of a shift without a gain is empty
+            return F.batch_norm(x, None, None, gain, self.shift, training=True, eps=self.eps)
         axes = [0, *range(2, x.ndim)]
         var, mean = torch.var_mean(x[:n_reference], axes, correction=0)
         return self._rescale(x, mean[None], var[None])
