@@ -55,7 +55,7 @@ class AdversarialTask(Task):
         if plan["labels_per_class"]:
             assert data.train.labels is not None
             rows = labelled(data.train.labels, plan["labels_per_class"], plan["label_seed"])
-            self.labelled = torch.from_numpy(rows)
+            self.labelled = torch.from_numpy(rows).to(model.device)
             self.labels = torch.from_numpy(data.train.labels[rows]).to(model.device)
         self._orders: dict[str, Tensor] = {}
 
@@ -73,6 +73,8 @@ class AdversarialTask(Task):
         }
         if len(self.labelled):
             self._orders["labelled"] = permutations(len(self.labelled), needed, self.orders)
+        # at once: a GPU would stand still for the rows of every single batch
+        self._orders = {player: rows.to(self.images.device) for player, rows in self._orders.items()}
         set_learning_rates(self.optimizer_pair, self.config, epoch)
 
     def step(self, k: int) -> None:
@@ -90,7 +92,7 @@ class AdversarialTask(Task):
         if not len(self.labelled):
             return Batch(images)
         rows = self._orders["labelled"][part]
-        return Batch(images, self.inputs(self.labelled[rows]), self.labels[rows.to(self.labels.device)])
+        return Batch(images, self.inputs(self.labelled[rows]), self.labels[rows])
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Training images (B, C, H, W) of some rows, in the model's range."""

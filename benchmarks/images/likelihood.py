@@ -76,7 +76,8 @@ class LikelihoodTask(Task):
 
     def begin_epoch(self, epoch: int) -> None:
         """Shuffle, and set the learning rate."""
-        self._order = permutations(len(self.images), self.n_batches * self.config.batch_size, self.orders)
+        order = permutations(len(self.images), self.n_batches * self.config.batch_size, self.orders)
+        self._order = order.to(self.images.device)  # at once: a GPU would stand still for every batch's rows
         set_learning_rate(self.optimizer, self.config, epoch)
 
     def step(self, k: int) -> None:
