@@ -104,7 +104,7 @@ prints them beside the references.
 
         python -m benchmarks.images --model conv_vae --data mnist-static --epochs 10
 
-Hardware of the committed records: 2 vCPU of an AMD EPYC; `device` and `hardware` stand in each.
+Hardware of the committed records: 2 vCPU of an AMD EPYC, or one NVIDIA H100; `device` and `hardware` stand in each.
 """
 
 from __future__ import annotations
