@@ -118,7 +118,9 @@ def main(config: Config) -> float:
     }
     print(f"{ours:.0f} ms a step, plain {theirs:.0f} ms, ratios {ratios.min():.2f} to {ratios.max():.2f}")
     print(f"{FIGURE}: {value:.2f}", flush=True)
-    write_number(config.results / "sampling" / f"{FIGURE}.json", FIGURE, value, "ratio of CPU times", **facts)
+    given = [f"{k}={facts[k]}" for k in ("depth", "width", "batch_size") if facts[k] != getattr(Config, k)]
+    path = config.results / "sampling" / ("-".join([FIGURE, *given]) + ".json")
+    write_number(path, FIGURE, value, "ratio of CPU times", **facts)
     return value
 
 

@@ -61,7 +61,7 @@ class Config:
     """Only these of denoising, inpainting, super_resolution, pretraining and interpolation; all that the
     model can do unless given."""
     images: int = 1000
-    """Test images."""
+    """Test images of dynamic MNIST, whatever the model learned from."""
     draws: int = 16
     """Samples of an image where a mean is taken."""
     steps: int = 200
@@ -80,6 +80,9 @@ def main(config: Config) -> dict[str, float | str]:
     Raises:
         ValueError: A run that is not finished, or not of binary digits; a use that its model has not.
     """
+    for name, least in {"images": 2, "draws": 1, "steps": 1}.items():
+        if getattr(config, name) < least:
+            raise ValueError(f"--{name} is {getattr(config, name)}: pass at least {least}")
     torch.set_num_threads(1)
     model, plan = trained_model(config.run, config.data_dir)
     possible = tuple(USES) if isinstance(model, Autoencoder) else ("inpainting",)
@@ -108,7 +111,8 @@ def trained_model(run: Path, data_dir: Path | None) -> tuple[LikelihoodModel, Pl
         ValueError: The run is none.
     """
     plan = folder.read_config(run)
-    if plan["config"].get("levels") != 2 or plan["config"]["image_shape"] != [1, 28, 28]:
+    model = plan.get("config", {})  # other commands' runs have none
+    if model.get("levels") != 2 or model.get("image_shape") != [1, 28, 28]:
         raise ValueError(
             f"{run} is not of binary digits: pass one of a model with a likelihood, --data mnist-static or "
             "mnist-dynamic"
@@ -147,8 +151,11 @@ def record(name: str, use: Use, plan: Plan, config: Config) -> None:
         return
     (metric, value), *others = use.figures.items()
     assert isinstance(value, float)
-    more = {"data": plan["data_name"], "images": config.images, "draws": config.draws, "steps": config.steps}
-    path = config.results / "image_uses" / name_of(plan, 0) / f"{name}.json"
+    more = {"data": plan["data_name"], "test_data": DYNAMIC, "images": config.images}
+    more |= {"draws": config.draws, "steps": config.steps}
+    others_given = [f"{k}={more[k]}" for k in ("images", "draws", "steps") if more[k] != getattr(Config, k)]
+    stem = "-".join([name, *([f"seed={plan['seed']}"] if plan["seed"] else []), *others_given])
+    path = config.results / "image_uses" / name_of(plan, 0) / f"{stem}.json"
     write_number(path, metric, value, UNITS[metric], **dict(others), **more, seed=plan["seed"])
 
 

@@ -109,12 +109,20 @@ def test_virtual_normalisation_frees_images_from_their_batch_in_training_too():
     assert not torch.allclose(bound.render(z)[:3], bound.render(z[:3]))
 
 
-def test_minibatch_discrimination_tells_copies_from_a_varied_batch():
+def test_minibatch_discrimination_tells_images_that_are_alike_from_a_varied_batch():
     model: Any = DCGAN(replace(SMALL, minibatch_kernels=4))
     images = batch().images
     model.initialise(images, generator())
-    with torch.no_grad():
-        features = model.discriminator.trunk(images)
-        varied = model.discriminator.minibatch(features)[:, -4:]
-        copies = model.discriminator.minibatch(features[:1].expand(6, -1))[:, -4:]
-    assert (copies > varied).all()
+    alike = images[:1] + 0.01 * torch.randn(images.shape, generator=generator())
+    found: list[torch.Tensor] = []
+    model.discriminator.minibatch.register_forward_hook(lambda layer, x, y: found.append(y[:, -4:]))
+    model._judge(images, alike, generator())
+    varied, copies = found
+    assert (copies > varied + 1).all()
+
+
+def test_a_generator_that_cannot_reach_the_pixels_is_refused():
+    with pytest.raises(
+        ValueError, match=r"from -1 to 1, but the generator's sigmoid .*pixel_offset:0 pixel_"
+    ):
+        DCGAN(replace(DCGAN_32, squash="sigmoid"))

@@ -86,6 +86,7 @@ def batch(**change) -> bytes:
 
 
 BATCHES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a number encoded": (lambda: b"\x80\x02c_codecs\nencode\nK\x01K\x02\x86R.", "the pickle is damaged"),
     "a list": (lambda: pickle.dumps([1, 2], 2), "holds a list, where a dict with data and labels"),
     "no data": (lambda: batch(data=None), "data is nothing, where uint8"),
     "no labels": (lambda: batch(labels=None), "labels are no list"),

@@ -88,11 +88,11 @@ def test_uses_of_a_run_end_in_records_and_a_page(folder, model, capsys):
     capsys.readouterr()
     found = main(Config(place, images=12, draws=2, steps=3, results=folder / "results"))
     told = capsys.readouterr().out
-    uses = {path.stem for path in (folder / "results" / "image_uses").glob("*/*.json")}
+    uses = {path.stem.split("-")[0] for path in (folder / "results" / "image_uses").glob("*/*.json")}
     every = {"denoising", "inpainting", "super_resolution", "pretraining"}
     assert uses == ({"inpainting"} if model == "pixelcnn" else every)
     assert found["inpainting_given_pixels_kept"] == 100
-    (path,) = (folder / "results" / "image_uses").glob("*/inpainting.json")
+    (path,) = (folder / "results" / "image_uses").glob("*/inpainting-images=12-draws=2-steps=3.json")
     record = json.loads(path.read_text())
     assert record["metric"] == "inpainting_accuracy" and record["images"] == 12
     assert f"inpainting_accuracy: {record['value']:.4g}\n" in told
@@ -109,7 +109,9 @@ def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):
     assert "unknown use of a pixelcnn 'pretraining'" in capsys.readouterr().err
     place = run(*flags("vae"))
     found = main(Config(place, uses=("pretraining",), images=12, results=results))
-    assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining"}
+    assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining-images=12"}
+    assert cli.run(main, Config, [str(place), "--images", "1"]) == 2
+    assert "--images is 1: pass at least 2" in capsys.readouterr().err
     assert set(found) >= {"pretraining_gain"} and "denoising_gain" not in found
     assert (place / "uses-pretraining.png").exists() and not (place / "uses.png").exists()
 

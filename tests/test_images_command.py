@@ -147,6 +147,17 @@ def test_pictures_without_labels(folder, model):
         (["--model", "dcgan", "--data", "mnist", "--settings", "squash:relu"], "relu"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "noise_size:0"], "does not fit"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "beta1:-1"], "does not fit"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "channels:[]"], "does not fit"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "label_smoothing:1"], "does not fit"),
+        (
+            ["--model", "dcgan", "--data", "mnist", "--settings", "squash:tanh"],
+            "the generator's tanh gives -1",
+        ),
+        (["--model", "dcgan", "--data", "mnist", "--seed", "1e30"], "at most 2147483647"),
+        (["--model", "dcgan", "--data", "mnist", "--stop-after", "0"], "leaves no time to train"),
+        (["--model", "pixelcnn", "--data", "mnist", "--samples", "9"], "--samples is for dcgan"),
+        (["--model", "pixelcnn", "--data", "mnist", "--settings", "first_kernel:1"], "does not fit"),
+        (["--model", "resnet_vae", "--data", "mnist", "--settings", "latent_channels:0"], "does not fit"),
         (["--model", "dcgan", "--data", "mnist", "--epochs", "0"], "at least 1"),
         (["--model", "dcgan", "--data", "mnist", "--device", "gpu"], "did you mean 'cpu'?"),
         (["--resume", "nowhere"], "is not a run folder"),
@@ -174,6 +185,7 @@ def test_settings_that_differ_from_the_published_ones_have_a_record_of_their_own
 
 def test_the_table_and_the_ensemble(folder, capsys):
     runs = [str(run(*flags("improved_gan", "--seed", seed))) for seed in ("0", "1")]
+    assert "has the seeds of" in fail(capsys, "--ensemble", *runs, runs[0], "--results", "results")
     main(cli.parse(Options, ["--ensemble", *runs, "--results", "results"]))
     capsys.readouterr()
     main(cli.parse(Options, ["--table", "--results", "results"]))

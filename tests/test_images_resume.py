@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.images.task import Task
 from rlgen.folder import checkpoint_folders
 from tests import image_files as make
 from tests.test_images_command import fail, flags, run
@@ -106,6 +107,25 @@ def test_killed_and_terminated_runs_go_on_as_if_nothing_had_been(folder):
     process.kill()
     process.communicate(timeout=60)
     assert not (broken / "final").exists() and len(checkpoint_folders(broken)) in (1, 2, 3)
+    run("--resume", str(broken), "--results", "results")
+    check_same(whole, broken)
+
+
+def test_a_signal_in_the_last_batch_leaves_the_end_to_the_resumed_run(folder, monkeypatch):
+    whole = run(*flags("dcgan"))
+    advance = Task.advance
+
+    def terminated(task: Task) -> None:
+        advance(task)
+        if task.steps_done == task.steps:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Task, "advance", terminated)
+    with pytest.raises(SystemExit) as stop:
+        run(*flags("dcgan"))
+    assert stop.value.code == 143
+    monkeypatch.undo()
+    broken = whole.with_name(whole.name[:-1] + "2")
     run("--resume", str(broken), "--results", "results")
     check_same(whole, broken)
 

@@ -153,7 +153,11 @@ def test_images_too_small_to_convolve_are_refused():
 
 @pytest.mark.parametrize(
     ("change", "remedy"),
-    [({"network": "vgg"}, "'vgg'.*dense, conv"), ({"minibatch_kernels": 3}, "network='conv'")],
+    [
+        ({"network": "vgg"}, "'vgg'.*dense, conv"),
+        ({"minibatch_kernels": 3}, "network .dense. has none"),
+        ({"pixel_offset": 127.5}, "pixel_scale:255"),
+    ],
 )
 def test_options_that_do_not_fit_are_refused(change, remedy):
     with pytest.raises(ValueError, match=remedy):

@@ -48,7 +48,8 @@ def test_a_walk_gives_the_networks_outputs(layer, kind):
 def test_no_images_can_be_drawn_too(layer, kind):
     model = make(layer, **KINDS[kind])
     assert model.sample(0, generator()).shape == (0, *model.config.image_shape)
-    assert sample_naive(model, draw_uniforms(model, 0, generator())).shape[0] == 0
+    for sampler in (sample_naive, sample_jacobi):
+        assert sampler(model, draw_uniforms(model, 0, generator())).shape == (0, *model.config.image_shape)
 
 
 @layers
@@ -96,6 +97,10 @@ def test_a_draw_at_the_border_is_settled_by_the_whole_network(monkeypatch):
 
 def test_known_pixels_of_another_shape_are_refused():
     model = make("residual", image_shape=(1, 4, 5))
+    for image, known in ((2, 3), (3, 2)):
+        given = Given(images(model, image), torch.zeros(known, 1, 4, 5, dtype=torch.bool))
+        with pytest.raises(ValueError, match=r"known is .* \(3, 1, 4, 5\)|3 images are given for 2"):
+            model.sample(2, generator(), given)
     given = Given(images(model, 2), torch.zeros(2, 4, 5, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"known is torch.bool of shape \(2, 4, 5\)"):
         model.sample(2, generator(), given)

@@ -6,7 +6,7 @@ On the CPU the same seed, data, recipe and number of threads give the same weigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Recipe:
 
 
 OBJECTS = Recipe(layers=((32, 1), (64, 2), (96, 2), (96, 1)), epochs=24, shift=3, flip=True)
+OTHERS = replace(OBJECTS, flip=False)
+"""For folders: letters are not their mirror images."""
 RECIPES = {
     "mnist": Recipe(),
     "fashion-mnist": Recipe(epochs=8, shift=1, flip=True),
@@ -45,7 +47,7 @@ RECIPES = {
     "cifar10-subset": OBJECTS,
     "svhn": Recipe(layers=OBJECTS.layers, epochs=5),
 }
-"""By data set; `OBJECTS` for folders with labels."""
+"""By data set; `OTHERS` for folders with labels."""
 
 
 class Classifier(nn.Module):

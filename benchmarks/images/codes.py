@@ -32,7 +32,7 @@ class CodesTask(AdversarialTask):
     def frame_codes(self) -> Tensor:
         """A row for each class of the first categorical code, or rows of any codes."""
         sizes = self.model.config.categorical
-        return self.row_codes(max(sizes[0], 1), 10).flatten(0, 1) if sizes else self.codes(100)
+        return self.row_codes(sizes[0], 10).flatten(0, 1) if sizes else self.codes(100)
 
     def report(self) -> Report:
         """Accuracy on test images; without labels or classes, the information bound of the codes."""
@@ -94,23 +94,24 @@ class CodesTask(AdversarialTask):
         """One row a code dimension, then for each continuous code a row a class."""
         config, rows = self.model.config, []
         start = len(self.codes(1)[0]) - config.continuous
-        rows_of = max(config.categorical[0], 1) if config.categorical else 5
-        fixed = self.row_codes(rows_of, 1)  # (R, 1, Z)
-        offset = config.noise_size
+        if config.categorical:
+            fixed, row = self.row_codes(config.categorical[0], 1), "class"  # (R, 1, Z)
+        else:
+            fixed, row = self.codes(5)[:, None], "code"
+        steps, offset = max(STEPS, *config.categorical, 0), config.noise_size
         for size in config.categorical:
-            z = fixed[0].repeat(STEPS, 1)
-            z[:, offset : offset + size] = torch.eye(size, device=z.device)[torch.arange(STEPS) % size]
+            z = fixed[0].repeat(steps, 1)
+            z[:, offset : offset + size] = torch.eye(size, device=z.device)[torch.arange(steps) % size]
             rows.append(z)
             offset += size
-        values = torch.linspace(-SPAN, SPAN, STEPS, device=fixed.device)
+        values = torch.linspace(-SPAN, SPAN, steps, device=fixed.device)
         pages = []
         for j in range(start, start + config.continuous):
-            z = fixed.repeat(1, STEPS, 1)
+            z = fixed.repeat(1, steps, 1)
             z[:, :, j] = values
             rows.append(z[0])
-            pages.append(
-                (f"continuous code {j - start + 1} from {-SPAN:g} to {SPAN:g}, a row a class", self._sweep(z))
-            )
+            title = f"continuous code {j - start + 1} from {-SPAN:g} to {SPAN:g}, a row a {row}"
+            pages.append((title, self._sweep(z)))
         if not rows:
             return []
         names = f"{len(config.categorical)} categorical, {config.continuous} continuous"

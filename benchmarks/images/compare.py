@@ -21,13 +21,18 @@ def compare(runs: Sequence[Path], results: Path) -> Estimate:
         The gain with its bootstrap interval, in nats an image for binary images, else in bits for each value.
 
     Raises:
-        ValueError: Not two runs, one without likelihoods, or two of different data.
+        ValueError: Not two runs, one without likelihoods, or two of different data or numbers of samples.
     """
     if len(runs) != 2:
         raise ValueError(f"--compare has {len(runs)} runs: pass two, the one to be beaten first")
     plans = [folder.read_config(run) for run in runs]
     if plans[0].get("data_sha256") != plans[1].get("data_sha256"):
         raise ValueError(f"{runs[1]} is of other images than {runs[0]}: compare runs on the same data")
+    if plans[0].get("n_samples") != plans[1].get("n_samples"):
+        raise ValueError(
+            f"{runs[1]} has likelihoods from {plans[1].get('n_samples')} samples, {runs[0]} from "
+            f"{plans[0].get('n_samples')}: compare runs of the same --n-samples"
+        )
     first, second = (log_likelihoods(run) for run in runs)
     gain = second - first
     config = plans[0]["config"]

@@ -24,9 +24,13 @@ def median_filter(y: Tensor, size: int) -> Tensor:
 
 
 def best_filter(y: Tensor, x: Tensor) -> tuple[str, Tensor]:
-    """The median or Gaussian filter, of several widths, whose images are nearest to the true ones x."""
+    """The median or Gaussian filter, of several widths, whose images are nearest to the true ones x.
+
+    They are cut off at 0 and 1, as the pixels are.
+    """
     found = {f"median of {size} x {size}": median_filter(y, size) for size in (3, 5)}
     found |= {f"Gaussian of {std} pixels": gaussian_filter(y, std) for std in (0.5, 0.75, 1.0, 1.25, 1.5)}
+    found = {name: images.clamp(0, 1) for name, images in found.items()}
     return min(found.items(), key=lambda item: F.mse_loss(item[1], x).item())
 
 

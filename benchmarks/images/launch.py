@@ -37,6 +37,8 @@ def launch(options: Options) -> Path:
         ValueError: For what the user can mend.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
+    if options.stop_after is not None and options.stop_after <= 0:
+        raise ValueError(f"--stop-after {options.stop_after} leaves no time to train: pass minutes above 0")
     limit_threads()
     run, plan, data, checkpoint = _resume(options) if options.resume else _begin(options)
     # TF32 is fast, but its errors of 1e-3 would show in nats, in exact sampling and in what is compared.
@@ -98,7 +100,10 @@ def _resume(options: Options) -> tuple[Path, Plan, ImageData, Path | None]:
 def _announce(run: Path, plan: Plan, task: Task, checkpoint: Path | None) -> None:
     changed = "".join(f" {name}:{value}" for name, value in plan["settings"].items())
     print(f"preset: {plan['preset']}{', but' + changed if changed else ''}")
-    print("settings: " + " ".join(f"{name}:{value}" for name, value in plan["config"].items()))
+    config = plan["config"]
+    print("settings: " + " ".join(f"{name}:{value}" for name, value in config.items()))
+    if config["constant_epochs"] >= config["epochs"]:
+        print(f"rates never fall: they would with --settings constant_epochs:K, K below {config['epochs']}")
     parameters = sum(parameter.numel() for parameter in task.model.parameters() if parameter.requires_grad)
     print(
         f"{plan['model']} on {plan['data_name']}, seed {plan['seed']}, {parameters:,} parameters on "

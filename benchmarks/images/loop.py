@@ -74,7 +74,7 @@ class Loop:
                 if self.saved < 0:
                     self.task.initialise()
                     self._frame()
-                while self.task.steps_done < self.task.steps:
+                while self.task.position.epoch < self.task.epochs:  # a signal may come in the last batch
                     if not self._epoch(lambda: stop.signum, progress, logger):
                         return False
             self.ended = time.monotonic()

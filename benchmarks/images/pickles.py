@@ -187,7 +187,7 @@ class _Machine:
             value = Array().fill(shape, dtype, raw, order == "F")
         elif name == "numpy dtype":
             value = Type(arguments[0])
-        elif name == "_codecs encode":  # how Python 3 writes bytes for Python 2
+        elif name == "_codecs encode" and isinstance(arguments[0], str):  # Python 3's bytes for Python 2
             value = arguments[0].encode("latin-1")
         else:
             raise ValueError(f"the pickle is damaged: it calls {'.'.join(name.split())}")

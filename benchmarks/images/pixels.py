@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+MOST_PIXELS, FEW_IMAGES = 4096, 5000
+"""Sizes up to which a covariance's eigenvectors take seconds, and from which images are mixed instead."""
+
 
 def to_tensor(images: np.ndarray, device: str | torch.device = "cpu") -> Tensor:
     """(N, H, W, C) uint8 -> (N, C, H, W) float32 in [0, 1]."""
@@ -48,18 +51,22 @@ def gaussian_images(images: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Samples of the Gaussian with the mean and covariance of the pixels: what a model has to beat.
 
     Args:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8; of images of more than `MOST_PIXELS` values `FEW_IMAGES`, the first.
         n: How many.
         seed: Of the draw.
 
     Returns:
         (n, H, W, C) uint8, cut off at 0 and 255.
     """
-    x = images.reshape(len(images), -1).astype(np.float32)
+    large = images[0].size > MOST_PIXELS
+    x = images[: FEW_IMAGES if large else None].reshape(-1, images[0].size).astype(np.float32)
     mean = x.mean(0)
     x -= mean
-    covariance = (x.T @ x).astype(np.float64) / max(len(x) - 1, 1)
-    values, vectors = np.linalg.eigh(covariance)
-    noise = np.random.default_rng(seed).standard_normal((n, len(values)))
-    samples = mean + (noise * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    draws, freedom = np.random.default_rng(seed), max(len(x) - 1, 1)
+    if large:  # a mixture of centred images has their covariance, too
+        samples = mean + draws.standard_normal((n, len(x)), np.float32) @ x / np.sqrt(freedom)
+    else:
+        values, vectors = np.linalg.eigh((x.T @ x).astype(np.float64) / freedom)
+        noise = draws.standard_normal((n, len(values)))
+        samples = mean + (noise * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     return np.rint(np.clip(samples, 0, 255)).astype(np.uint8).reshape(n, *images.shape[1:])

@@ -42,10 +42,14 @@ OWN_FLAGS = {
     "batch_size": "--batch-size",
 }
 """Settings that are not for --settings."""
+SHARES = ("input_dropout", "label_smoothing")
+"""Settings below 1."""
 AT_LEAST_ONE = (
     *("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes"),
-    *("latent_size", "depth", "width", "head"),
+    *("latent_size", "latent_channels", "channels", "hidden", "depth", "width", "head"),
 )
+LEAST = {**dict.fromkeys(AT_LEAST_ONE, 1), "first_kernel": 3}
+"""Of whole numbers; a masked convolution of width 1 would see no pixel at all."""
 
 
 def check_flags(flags: Options) -> None:
@@ -61,6 +65,11 @@ def check_flags(flags: Options) -> None:
     if flags.n_samples is not None and flags.model not in CODED:
         raise ValueError(
             f"--n-samples is for {', '.join(CODED)}, whose likelihood is estimated from so many: leave it out"
+        )
+    if flags.samples is not None and flags.model not in ADVERSARIAL:
+        raise ValueError(
+            f"--samples is for {', '.join(ADVERSARIAL)}, whose samples are judged: leave it out, or pass "
+            "--n-samples for draws of the code"
         )
     if flags.model not in SEMI_SUPERVISED:
         for name in ("labels_per_class", "label_seed"):
@@ -195,21 +204,31 @@ def _fitted(name: str, value: Any, default: Any) -> Any:
     """The value in the type of the default, or refused."""
     if isinstance(default, tuple) and isinstance(value, list | tuple | int):
         value = tuple(value) if isinstance(value, list | tuple) else (value,)
-        if all(type(part) is int and part > 0 for part in value):
+        length = {"channels": len(value) >= 1, "widths": len(value) == len(default)}.get(name, True)
+        if length and all(type(part) is int and part > 0 for part in value):
             return value
     elif isinstance(default, bool | str):
         if type(value) is type(default):
             return value
     elif isinstance(default, float):
-        if type(value) in (int, float) and 0 <= value < float("inf"):
+        if type(value) in (int, float) and 0 <= value < (1 if name in SHARES else float("inf")):
             return float(value)
-    elif type(value) is int and value >= (name in AT_LEAST_ONE):
+    elif type(value) is int and value >= LEAST.get(name, 0):
         return value
     raise ValueError(f"--settings {name}:{value} does not fit: its value is like {default!r}")
 
 
 def config_of(kind: type, plan: Plan) -> Any:
-    """The settings of a plan as the dataclass that they came from."""
+    """The settings of a plan as the dataclass that they came from.
+
+    Raises:
+        ValueError: They are another version's.
+    """
+    others = sorted(plan["config"].keys() ^ {field.name for field in fields(kind)})
+    if others:
+        raise ValueError(
+            f"the run's config.json is of another version, see {', '.join(others)}: start a new run"
+        )
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in plan["config"].items()}
     return kind(**values)
 
@@ -224,6 +243,10 @@ def name_of(plan: Plan, n_classes: int) -> str:
     if plan["labels_per_class"] and plan["label_seed"] != plan["seed"]:
         parts.append(f"label_seed={plan['label_seed']}")
     parts += [f"{name}={_word(value)}" for name, value in sorted(plan["settings"].items())]
+    if plan["model"] in ADVERSARIAL and plan["samples"] != SAMPLES:
+        parts.append(f"samples={plan['samples']}")  # distances depend on it
+    if plan["model"] in CODED and plan["n_samples"] != IMPORTANCE_SAMPLES:
+        parts.append(f"n_samples={plan['n_samples']}")
     return "-".join(parts)
 
 

@@ -114,9 +114,15 @@ def upper_half(x: Tensor) -> Tensor:
     return known
 
 
-def complete(subject: Subject) -> Completed:
-    """Draw the lower half: by conditional sampling, or by posterior search."""
-    x, known = subject.x, upper_half(subject.x)
+def complete(subject: Subject, known: Tensor | None = None) -> Completed:
+    """Draw the pixels that are not known: by conditional sampling, or by posterior search.
+
+    Args:
+        subject: Model and images.
+        known: Bool of the images' shape (N, 1, H, W), any mask; the upper half unless given.
+    """
+    x = subject.x
+    known = upper_half(x) if known is None else known
     half = x * known
     if isinstance(subject.model, PixelModel):
         found = subject.model.sample(len(x), subject.generator, Given(half, known)).float()

@@ -36,13 +36,20 @@ class SemiSupervisedTask(AdversarialTask):
 
     def logits(self, *, averaged: bool) -> np.ndarray:
         """Of the test images (N, K) float32, without noise."""
-        rows = self.config.batch_size if self.model.config.minibatch_kernels else ROWS
         images = torch.from_numpy(self.data.test.images).permute(0, 3, 1, 2)
+        n, size = len(images), ROWS
+        order = np.arange(n)
+        if self.model.config.minibatch_kernels:  # then they depend on the batch: whole ones, of all classes
+            size = self.config.batch_size
+            order = np.resize(np.random.default_rng(0).permutation(n), -(-n // size) * size)
         parts = [
-            self.model.logits(self.config.from_bytes(part.to(self.model.device)), averaged=averaged)
-            for part in images.split(rows)
+            self.model.logits(self.config.from_bytes(images[rows].to(self.model.device)), averaged=averaged)
+            for rows in torch.from_numpy(order).split(size)
         ]
-        return torch.cat(parts).cpu().numpy()
+        found = torch.cat(parts).cpu().numpy()
+        logits = np.empty_like(found[:n])
+        logits[order[:n]] = found[:n]
+        return logits
 
     def report(self) -> Report:
         """The error after the last epoch; no epoch is chosen. With minibatch discrimination, samples too."""

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.images.classifier import (
-    OBJECTS,
+    OTHERS,
     RECIPES,
     Classifier,
     Recipe,
@@ -82,7 +82,7 @@ def trained(
     Raises:
         ValueError: The data has no labels, or the kept file is damaged.
     """
-    recipe = recipe or RECIPES.get(data.name, OBJECTS)
+    recipe = recipe or RECIPES.get(data.name, OTHERS)
     origin = {"data": data.name, "sha256": _digest(data), "seed": seed, "recipe": asdict(recipe)}
     key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:10]
     path = folder / f"{data.name}-seed{seed}-{key}.pt"

@@ -101,7 +101,8 @@ def pretraining(digits: Digits) -> Use:
     for seed in range(DRAWS_OF_LABELS):
         chosen = labelled(labels, LABELS_PER_CLASS, seed)
         chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]  # classes mixed, for folds
-        x = binarize(torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2), digits.generator)
+        generator = torch.Generator().manual_seed(seed)  # not the uses' own: some may have run before
+        x = binarize(torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2), generator)
         with torch.no_grad():
             features = [(model.represent(part), part.flatten(1).float()) for part in (x, digits.x)]
         y = torch.from_numpy(labels[chosen])

@@ -72,6 +72,21 @@ class AdversarialConfig(ImageConfig):
         return (images * self.pixel_scale + self.pixel_offset).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def check_range(config: AdversarialConfig, squash: str) -> None:
+    """Refuse pixels in a range that a generator ending in `squash`, tanh or sigmoid, cannot fill.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    black, white = -config.pixel_offset / config.pixel_scale, (255 - config.pixel_offset) / config.pixel_scale
+    low, offset, scale = (-1, 127.5, 127.5) if squash == "tanh" else (0, 0, 255)
+    if abs(black - low) > 0.01 or abs(white - 1) > 0.01:
+        raise ValueError(
+            f"pixels are from {black:.3g} to {white:.3g}, but the generator's {squash} gives {low} to 1: set "
+            f"pixel_offset:{offset} pixel_scale:{scale}"
+        )
+
+
 class Batch(NamedTuple):
     """Data of one step, in the model's range."""
 

@@ -105,7 +105,7 @@ class Autoencoder(LikelihoodModel):
     def _weigh(self, x: Tensor, generator: torch.Generator, n_samples: int) -> Tensor:
         """The same for few images, whose features are found once."""
         features, log_w = self.features(x), []
-        most = max(1, AT_ONCE // len(x))
+        most = max(1, AT_ONCE // max(len(x), 1))
         for start in range(0, n_samples, most):
             n = min(most, n_samples - start)
             many, *rest = (t.expand(n, *t.shape).flatten(0, 1) for t in (x, *features))

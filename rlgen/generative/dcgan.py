@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch
+from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch, check_range
 from rlgen.generative.averages import ParameterAverage
 from rlgen.generative.gan import discriminator_loss, historical_penalty, nonsaturating_loss
 from rlgen.generative.minibatch import MinibatchDiscrimination
@@ -48,9 +48,10 @@ class DCGANConfig(AdversarialConfig):
     minibatch_dims: int = 5
     """Size of each kernel."""
     virtual_batch_norm: bool = False
-    """Normalise in the generator by a reference batch (paper: "too expensive" for the discriminator)."""
+    """Normalise in the generator by a reference batch; in the discriminator it costs too much (paper)."""
     historical_averaging: float = 0.0
-    """Weight of both players' squared distance from their past; the paper's equation has 1."""
+    """Weight of both players' squared distance from their past; the paper states none. At 1 it holds both
+    where they began: Adam's first hundred steps make its gradient a hundred times the other."""
 
 
 DCGAN_28 = DCGANConfig(
@@ -105,11 +106,17 @@ class DCGANDiscriminator(nn.Module):
             features = self.minibatch.out_features
         self.head = linear(features, 1, fill)
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Images (B, C, H, W) -> logits (B,), each dependent on the whole batch."""
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None, sizes: Sequence[int] | None = None
+    ) -> Tensor:
+        """Images (B, C, H, W) -> logits (B,), each dependent on the whole batch.
+
+        `sizes` are those of the batches that make up B, if several: minibatch discrimination is within each.
+        """
         features = self.trunk(self.noise(x, generator))
         if self.minibatch is not None:
-            features = self.minibatch(features)
+            parts = features.split(list(sizes) if sizes else len(features))
+            features = torch.cat([self.minibatch(part) for part in parts])
         return self.head(features).squeeze(1)
 
 
@@ -118,7 +125,9 @@ class DCGAN(AdversarialModel):
 
         D: E_real[-log D(x)] + E_z[-log(1 - D(G(z)))]          G: E_z[-log D(G(z))],    z ~ U(-1, 1)^Z
 
-    Real and fake images pass the discriminator in batches of their own. What differs from the published code:
+    Real and fake images pass the discriminator in batches of their own. With minibatch discrimination they
+    are normalised together, as in Improved GAN's code for ImageNet: alone, fake images that are all alike
+    would be blown up to the variety that the layer looks for. What differs from the published code:
 
     =====================================================  ==============================================
     published code                                         here
@@ -126,7 +135,7 @@ class DCGAN(AdversarialModel):
     L2 penalty of 1e-5 (MNIST: 2.5e-5) on all parameters   kept; the paper is silent about it
     samples normalised by the batch that they come in      by a fixed reference batch: see `generate`
     28 x 28: labels into every layer                       absent
-    either player's step on images of its own              the same images for both; fresh codes, as there
+    a step of one player for each batch of images          of both: an epoch has twice the steps
     =====================================================  ==============================================
 
     Args:
@@ -135,19 +144,21 @@ class DCGAN(AdversarialModel):
 
     Raises:
         ValueError: Images that are not square, or that the number of channels does not fit; an unknown
-            squash.
+            squash, or one of another range than the pixels'.
 
     References:
         Radford, Metz and Chintala 2015 (arXiv 1511.06434); github.com/Newmu/dcgan_code.
     """
 
     config: DCGANConfig
+    discriminator: DCGANDiscriminator
 
     def __init__(self, config: DCGANConfig | None = None, *, seed: int = 0) -> None:
         config = config or DCGANConfig()
         super().__init__(config)
         if config.squash not in SQUASHES:
             raise ValueError(f"squash is {config.squash!r}: choose one of {', '.join(SQUASHES)}")
+        check_range(config, config.squash)
         generator = torch.Generator().manual_seed(seed)
         fill, affine = normal(config.init_std, generator), config.affine
         self.virtual = config.virtual_batch_norm
@@ -172,16 +183,23 @@ class DCGAN(AdversarialModel):
     def discriminator_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """See the class; with label smoothing and the distance from the past if they are on."""
         fake = self.fakes(len(batch.images), generator)
-        real_logits = self.discriminator(self.check(batch.images), generator)
-        loss = discriminator_loss(
-            real_logits, self.discriminator(fake, generator), self.config.label_smoothing
-        )
-        return self._with_history(loss, 0)
+        real, false = self._judge(self.check(batch.images), fake, generator)
+        return self._with_history(discriminator_loss(real, false, self.config.label_smoothing), 0)
 
     def generator_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """See the class; of the batch only the size matters."""
+        """See the class; of the batch only the size matters, but with minibatch discrimination."""
         fake = self.render(self.draw_codes(len(batch.images), generator))
-        return self._with_history(nonsaturating_loss(self.discriminator(fake, generator)), 1)
+        if self.discriminator.minibatch is None:
+            return self._with_history(nonsaturating_loss(self.discriminator(fake, generator)), 1)
+        return self._with_history(nonsaturating_loss(self._judge(batch.images, fake, generator)[1]), 1)
+
+    def _judge(self, real: Tensor, fake: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Logits of both, as the class has it."""
+        if self.discriminator.minibatch is None:
+            return self.discriminator(real, generator), self.discriminator(fake, generator)
+        sizes = [len(real), len(fake)]
+        real, fake = self.discriminator(torch.cat([real, fake]), generator, sizes).split(sizes)
+        return real, fake
 
     def _with_history(self, loss: Tensor, player: int) -> Tensor:
         """The loss plus the player's squared distance from its past; 0 is the discriminator."""
@@ -200,8 +218,7 @@ class DCGAN(AdversarialModel):
     @torch.no_grad()
     def measure(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """Losses without their penalties, mean logits, and how often the discriminator is right."""
-        real = self.discriminator(batch.images, generator)
-        fake = self.discriminator(self.fakes(len(batch.images), generator), generator)
+        real, fake = self._judge(batch.images, self.fakes(len(batch.images), generator), generator)
         return {
             "discriminator_loss": discriminator_loss(real, fake, self.config.label_smoothing).item(),
             "generator_loss": nonsaturating_loss(fake).item(),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch
+from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch, check_range
 from rlgen.generative.averages import ParameterAverage
 from rlgen.generative.classifiers import ConvClassifier, DenseClassifier, NoisyClassifier
 from rlgen.generative.gan import discriminator_loss, feature_matching, minimax_loss, semi_supervised_loss
@@ -124,7 +124,8 @@ class ImprovedGAN(AdversarialModel):
         seed: Of the first parameters and the reference codes.
 
     Raises:
-        ValueError: Images or options that do not suit the network; an unknown network.
+        ValueError: Images or settings that do not suit the network, pixels in another range than its
+            generator's; an unknown network.
 
     References:
         Salimans et al. 2016 (arXiv 1606.03498); github.com/openai/improved-gan.
@@ -139,7 +140,12 @@ class ImprovedGAN(AdversarialModel):
         generator = torch.Generator().manual_seed(seed)
         if config.network not in NETWORKS:
             raise ValueError(f"network is {config.network!r}: choose one of {', '.join(NETWORKS)}")
-        make_generator, make_classifier = NETWORKS[config.network]
+        make_generator, make_classifier, squash, foreign = NETWORKS[config.network]
+        check_range(config, squash)
+        for name in foreign:
+            value, default = getattr(config, name), getattr(ImprovedGANConfig, name)
+            if value not in (default, 0):
+                raise ValueError(f"{name} is {value}, but network {config.network!r} has none: leave it out")
         self.generator = make_generator(config, generator)
         self.discriminator = make_classifier(config, generator)
         self.average = ParameterAverage(self.discriminator, config.average_decay)
@@ -230,11 +236,6 @@ def _conv_generator(config: ImprovedGANConfig, generator: torch.Generator) -> nn
 
 
 def _dense_classifier(config: ImprovedGANConfig, generator: torch.Generator) -> NoisyClassifier:
-    if config.minibatch_kernels:
-        raise ValueError(
-            f"minibatch_kernels is {config.minibatch_kernels}, but the dense classifier has no minibatch "
-            "discrimination: set it to 0, or network='conv'"
-        )
     return DenseClassifier(
         math.prod(config.image_shape),
         config.hidden,
@@ -261,5 +262,14 @@ def _conv_classifier(config: ImprovedGANConfig, generator: torch.Generator) -> N
     )
 
 
-NETWORKS = {"dense": (_dense_generator, _dense_classifier), "conv": (_conv_generator, _conv_classifier)}
-"""What makes the generator and the classifier of each kind."""
+NETWORKS = {
+    "dense": (
+        *(_dense_generator, _dense_classifier, "sigmoid"),
+        ("channels", "widths", "input_dropout", "minibatch_kernels", "minibatch_dims"),
+    ),
+    "conv": (
+        *(_conv_generator, _conv_classifier, "tanh"),
+        ("hidden", "generator_hidden", "hidden_noise"),
+    ),
+}
+"""What makes the generator and the classifier of each kind, what ends the generator, the other's settings."""

@@ -49,7 +49,7 @@ class MinibatchDiscrimination(DataDependent):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
-        """Make a sample's nearest neighbour 2 away on average, and the mean of o 0.
+        """Make a sample's nearest neighbour 2 away on average, and the mean of o 0 in batches as large.
 
         Raises:
             ValueError: Fewer than two samples.

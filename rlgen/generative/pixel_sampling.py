@@ -89,7 +89,9 @@ def sample_jacobi(model: PixelModel, u: Tensor, given: Given | None = None) -> T
     flat_u = u.permute(0, 2, 3, 1).flatten(0, 2)  # (n H W, U)
     for _ in range(height * width * len(canvas.groups)):
         outputs = model.outputs(canvas.x).permute(0, 2, 3, 1).flatten(0, 2)  # (n H W, J)
-        levels = model.pixels.draw(outputs, flat_u).levels.view(n, height, width, -1).permute(0, 3, 1, 2)
+        levels = (
+            model.pixels.draw(outputs, flat_u).levels.unflatten(0, (n, height, width)).permute(0, 3, 1, 2)
+        )
         x = torch.where(canvas.known, canvas.x, levels)
         if torch.equal(x, canvas.x):
             break
@@ -114,11 +116,14 @@ class _Canvas:
         channels = torch.arange(shape[0], device=u.device) * model.pixels.groups // shape[0]
         self.groups = [channels == group for group in range(model.pixels.groups)]
         if given is not None:
-            if given.known.shape[1:] != self.known.shape[1:] or given.known.dtype != torch.bool:
+            fits = given.known.shape[1:] == self.known.shape[1:] and len(given.known) in (1, n)
+            if not fits or given.known.dtype != torch.bool:
                 raise ValueError(
                     f"known is {given.known.dtype} of shape {tuple(given.known.shape)}: pass bool of "
                     f"({n}, 1, {shape[1]}, {shape[2]})"
                 )
+            if len(given.image) not in (1, n):
+                raise ValueError(f"{len(given.image)} images are given for {n} samples: pass {n}, or 1")
             self.known |= given.known
             self.x = torch.where(self.known, model.check(given.image), self.x)
 
