@@ -120,11 +120,10 @@ def test_a_signal_in_the_last_batch_leaves_the_end_to_the_resumed_run(folder, mo
         if task.steps_done == task.steps:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(Task, "advance", terminated)
-    with pytest.raises(SystemExit) as stop:
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(Task, "advance", terminated)
         run(*flags("dcgan"))
     assert stop.value.code == 143
-    monkeypatch.undo()
     broken = whole.with_name(whole.name[:-1] + "2")
     run("--resume", str(broken), "--results", "results")
     check_same(whole, broken)
