@@ -89,9 +89,7 @@ def sample_jacobi(model: PixelModel, u: Tensor, given: Given | None = None) -> T
     flat_u = u.permute(0, 2, 3, 1).flatten(0, 2)  # (n H W, U)
     for _ in range(height * width * len(canvas.groups) * (n > 0)):
         outputs = model.outputs(canvas.x).permute(0, 2, 3, 1).flatten(0, 2)  # (n H W, J)
-        levels = (
-            model.pixels.draw(outputs, flat_u).levels.view(n, height, width, -1).permute(0, 3, 1, 2)
-        )
+        levels = model.pixels.draw(outputs, flat_u).levels.view(n, height, width, -1).permute(0, 3, 1, 2)
         x = torch.where(canvas.known, canvas.x, levels)
         if torch.equal(x, canvas.x):
             break
