@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.records import Curve, read_curves, write_atomically
+from benchmarks.records import Curve, read_curves, replace_file, write_atomically
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
 
@@ -122,7 +122,13 @@ def train(job: Job, results: Path, scratch: Path) -> str:
             run, plan = begun[0].parent, runs.read_config(begun[0].parent)
         else:
             flags = train_vime.Config(
-                env=job.env, algo="sac", bonus=job.bonus, seed=job.seed, total_timesteps=job.steps
+                env=job.env,
+                algo="sac",
+                bonus=job.bonus,
+                seed=job.seed,
+                total_timesteps=job.steps,
+                save_freq=25_000,
+                eval_freq=0,
             )
             plan, run = train_vime.new_plan(flags), runs.new_run(folder, "vime", job.env)
             runs.write_config(run, plan)
@@ -130,7 +136,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
         checkpoint = runs.latest_checkpoint(run)
         step = runs.read_manifest(checkpoint)["step"] if checkpoint else 0
         with closing(Positions(run / "positions.bin", step)) as positions:
-            options = {"save_freq": 25_000, "checkpoint": checkpoint, "callbacks": [positions]}
+            options = {"save_freq": plan["save_freq"], "checkpoint": checkpoint, "callbacks": [positions]}
             try:
                 runs.train(run, model, learner, plan["total_timesteps"], **options)
             except runs.Stopped as stop:
@@ -181,7 +187,7 @@ def draw(curves: list[Curve], path: Path) -> None:
         ax.set_xlabel("x (m)")
         ax.set_ylabel("y (m)")
         figure.colorbar(image, ax=ax, label="steps", shrink=0.8)
-    figure.savefig(path, dpi=150)
+    replace_file(path, lambda partial: figure.savefig(partial, format="png", dpi=150))
     print(path)
 
 

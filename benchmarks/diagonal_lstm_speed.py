@@ -29,9 +29,9 @@ from torch import Tensor
 
 from benchmarks.images.plain_pixelrnn import plain_outputs
 from benchmarks.records import RESULTS, write_number
-from benchmarks.sides import take_turns
+from benchmarks.timing import take_turns
 from rlgen import cli
-from rlgen.generative.likelihood import descend, make_optimizer
+from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_network import StackedNetwork
 from rlgen.generative.pixelrnn import DIAGONAL_BILSTM_MNIST, PixelRNN
 

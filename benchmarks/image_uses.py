@@ -41,7 +41,7 @@ from benchmarks.images.uses import USES, Digits, Use
 from benchmarks.records import RESULTS, write_number
 from rlgen import cli, folder
 from rlgen.generative.autoencoder import Autoencoder
-from rlgen.generative.likelihood import LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodModel
 
 UNITS = {
     "denoising_gain": "% of the filters' squared error",

@@ -27,7 +27,7 @@ from torch import nn
 from benchmarks.images import plain
 from benchmarks.images.plain_improved_gan import PlainImprovedGAN
 from benchmarks.records import RESULTS, write_number
-from benchmarks.sides import take_turns
+from benchmarks.timing import take_turns
 from rlgen import cli
 from rlgen.generative.adversarial import AdversarialModel, Batch, descend, make_optimizers
 from rlgen.generative.dcgan import DCGAN, DCGAN_28
@@ -62,6 +62,7 @@ class Config:
 def measure(name: str, config: Config) -> float:
     """Print and record one ratio."""
     make, kind = CASES[name]
+    torch.manual_seed(0)  # the plain versions draw from the global generator
     model = make()
     other = kind(model.config)
     check_alike(name, model, other)

@@ -45,9 +45,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
-from benchmarks.sides import Metered, Peer, Side, take_turns
+from benchmarks.sides import Metered, Peer, Side
+from benchmarks.timing import take_turns
 from rlgen import cli, demonstrations
-from rlgen.presets import BonusPreset, imitation_preset_for, preset_for
+from rlgen.presets import imitation_preset_for, preset_for
 from rlgen.recorder import action_size
 from rlgen.rewards import GAIL, Transitions
 from rlgen.train_vime import make_bonus
@@ -100,17 +101,16 @@ def measure_vime(name: str, config: Config) -> dict[str, float]:
         hyperparams |= {"learning_starts": 200, "buffer_size": 100_000}
     normalize = preset.normalize_obs, preset.normalize_reward
     setup = Setup(env, {}, algo, preset.n_envs, 0, "cpu", *normalize, hyperparams)
-    ours = Side(setup, steps, partial(vime_learner, preset.bonus))
+    ours = Side(setup, steps, vime_learner)
     return compare(name, Side(setup, steps), ours, "error_over_persistence", config)
 
 
-def vime_learner(bonus: BonusPreset, venv: VecEnv) -> Metered:
+def vime_learner(venv: VecEnv) -> Metered:
     """VIME as the command builds it."""
     sizes = int(np.prod(venv.observation_space.shape or ())), action_size(venv.action_space)
-    reward = make_bonus("expected", "default", *sizes, seed=0, **bonus.settings)
+    reward = make_bonus("expected", "default", *sizes, seed=0)
     assert reward is not None
-    names = ("eta", "stream", "episodic", "refit_every")
-    return Metered(reward, **{name: getattr(bonus, name) for name in names})
+    return Metered(reward)
 
 
 def measure_gail(name: str, config: Config) -> dict[str, float]:
@@ -139,7 +139,7 @@ def gail_learner(expert: Transitions, updates: int | None, venv: VecEnv) -> Mete
     """GAIL as the command builds it, or with the discriminator of imitation and `updates` steps a round."""
     preset = imitation_preset_for(GAIL_SETUP.env, GAIL_SETUP.algo)[1]
     if updates is None:
-        reward = GAIL(expert, form=preset.form, absorbing=preset.absorbing, **preset.settings)
+        reward = GAIL(expert, **preset.settings)
     else:
         reward = GAIL(expert, form="positive", updates_per_transition=updates / ROLLOUT, **AS_IMITATION)
     return Metered(reward, env_weight=0.0, refit_every=preset.refit_every)

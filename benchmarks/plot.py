@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from math import ceil
 from pathlib import Path
@@ -25,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from benchmarks.records import RESULTS, Curve, read_curves
+from benchmarks.records import RESULTS, Curve, read_curves, replace_file
 from benchmarks.stats import bootstrap, bootstrap_curve
 from rlgen import cli
 
@@ -172,9 +173,9 @@ def main(config: Config) -> Path:
     curves = read_curves(config.benchmark, config.results)
     with mpl.rc_context(STYLE):
         figure = draw(curves, config)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out.with_suffix(".png"), dpi=160)
-        figure.savefig(out.with_suffix(".svg"), metadata={"Date": None})
+        for suffix, options in (".png", {"dpi": 160}), (".svg", {"metadata": {"Date": None}}):
+            write = partial(figure.savefig, format=suffix[1:], **options)
+            replace_file(out.with_suffix(suffix), write)
     plt.close(figure)
     print(out.with_suffix(".png"))
     return out.with_suffix(".png")

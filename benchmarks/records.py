@@ -18,7 +18,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from rlgen.folder import PACKAGES
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("step", "episode_return", "wall_time_s")
@@ -42,7 +44,6 @@ PLACES = {
     "--imitation-python": "PYTHON",
 }
 """Flags that name a place, and what a record has instead of it."""
-PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 
 
 @dataclass
@@ -166,10 +167,18 @@ def origin(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file by `text` as a whole, making its folder."""
+    replace_file(path, lambda partial: partial.write_text(text))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` write a file that then takes the place of `path`, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    os.replace(partial, path)
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -31,9 +31,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.images.data import load
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, replace_file, write_number
 from rlgen import cli
-from rlgen.generative.likelihood import descend, make_optimizer
+from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixel_sampling import draw_uniforms, sample_cached, sample_jacobi, sample_naive
 from rlgen.generative.pixelcnn import GATED_PIXELCNN_MNIST, PIXELCNN_MNIST, PixelCNN
@@ -83,8 +83,8 @@ def trained(name: str, config: Config) -> PixelModel:
         return model
     images = torch.from_numpy(load("mnist-static", config.data_dir).train.images)
     train(model, model.config.from_bytes(images.permute(0, 3, 1, 2).contiguous()), config.train_seconds)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"origin": origin, "state": model.state_dict()}, path)
+    kept = {"origin": origin, "state": model.state_dict()}
+    replace_file(path, lambda partial: torch.save(kept, partial))
     return model
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -121,13 +121,3 @@ class Peer:
         """End it."""
         self.process.communicate()
         self.folder.cleanup()
-
-
-def take_turns(sides: Sequence[Callable[[], float]], rounds: int) -> np.ndarray:
-    """Seconds (R, S) of each side's rounds: they take turns, every other time from the last to the first."""
-    seconds = np.empty((rounds, len(sides)))
-    for k in range(rounds):
-        order = range(len(sides))
-        for i in order if k % 2 == 0 else reversed(order):
-            seconds[k, i] = sides[i]()
-    return seconds

@@ -89,7 +89,6 @@ def new_plan(config: Config) -> dict[str, Any]:
         **shared_plan(replace(config, algo=algo), preset, name),
         "bonus": "none",
         "setting": "default",
-        "bonus_settings": {},
     }
     return json.loads(json.dumps(plan))
 

@@ -19,10 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import rlgen
-from rlgen.training import Setup
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 KEPT = 2  # checkpoints
@@ -82,16 +79,10 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ValueError(f"{run} is not a run folder: its config.json cannot be read ({error})") from error
 
 
-def read_setup(run: Path) -> Setup:
-    """The `Setup` of a run."""
-    try:
-        return Setup.from_dict(read_config(run)["setup"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{run}/config.json does not say how the run is set up ({error!r})") from error
-
-
 def versions() -> dict[str, str]:
     """What the last bit of a parameter can depend on, besides the settings."""
+    import torch
+
     return {
         "rlgen": rlgen.__version__,
         "python": platform.python_version(),

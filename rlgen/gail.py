@@ -102,7 +102,7 @@ def new_plan(config: Config) -> dict[str, Any]:
     algo = "ppo" if cloning else config.algo or ("trpo" if setting == "paper" else "ppo")
     config = replace(config, env=env, algo=algo)
     name, preset = imitation_preset_for(env, algo, setting)
-    given = {"form": preset.form, "absorbing": preset.absorbing, **preset.settings}
+    given = {"form": "positive", "absorbing": False, **preset.settings}
     shared = shared_plan(config, preset, name)
     plan = {
         "command": "gail",

@@ -12,22 +12,6 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class BonusPreset:
-    """How the bonus is weighed and fitted; None leaves a choice to `LearnReward` or to the bonus itself."""
-
-    eta: float | None = None
-    """Weight of the bonus."""
-    stream: str = "auto"
-    """"one": added to the reward; "separate": a value function of its own; "auto": see `LearnReward`."""
-    episodic: bool = True
-    """Whether an end of the episode ends the bonus's return too."""
-    refit_every: int = 1000
-    """Environment steps between refits of off-policy algorithms and of rollouts shorter than this."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `rewards.vime.VIMESettings` that differ from its default (not used with --setting paper)."""
-
-
-@dataclass(frozen=True)
 class Preset:
     """How a run is set up where no flag says otherwise."""
 
@@ -41,8 +25,6 @@ class Preset:
     """Running normalisation of the environment's reward."""
     hyperparams: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the SB3 class that differ from SB3's defaults."""
-    bonus: BonusPreset = BonusPreset()
-    """The bonus's share."""
 
 
 ON_POLICY = {
@@ -167,10 +149,6 @@ def preset_for(env: str, algo: str) -> tuple[str, Preset]:
 class ImitationPreset(Preset):
     """How an imitation is set up where no flag says otherwise; `normalize_obs` is by the demonstrations."""
 
-    form: str = "positive"
-    """The reward's form, see `rewards.discriminator`."""
-    absorbing: bool = False
-    """Whether the absorbing state behind a true end is paid."""
     bc_epochs: int = 0
     """Passes of behaviour cloning over the demonstrations before the first step."""
     refit_every: int = 1000

@@ -39,14 +39,14 @@ from rlgen.folder import (
     prune,
     read_config,
     read_manifest,
-    read_setup,
     step_of,
     version_changes,
     write_config,
 )
+from rlgen.presets import OFF_POLICY
 from rlgen.records import Evaluations, Records, make_logger
 from rlgen.relabel import LearnReward
-from rlgen.training import OFF_POLICY, make_env, make_model
+from rlgen.training import Setup, make_env, make_model
 
 __all__ = [
     "Checkpoints",
@@ -63,6 +63,18 @@ __all__ = [
     "train",
     "write_config",
 ]
+
+
+def read_setup(run: Path) -> Setup:
+    """The `Setup` of a run.
+
+    Raises:
+        ValueError: config.json is missing, or has none.
+    """
+    try:
+        return Setup.from_dict(read_config(run)["setup"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run}/config.json does not say how the run is set up ({error!r})") from error
 
 
 class Stopped(Exception):

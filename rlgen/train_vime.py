@@ -38,7 +38,7 @@ class Config(Options):
     bonus: Annotated[cli.MaybeText, cli.choice(BONUSES, "expected")] = None
     """Information gain (expected, realised), a control, or none for plain SB3."""
     setting: Annotated[cli.MaybeText, cli.choice(SETTINGS, "default")] = None
-    """default, or VIME's model and bonus as published (realised); eta and stream stay the preset's."""
+    """default, or VIME's model and bonus as published (realised); eta and stream are the default's."""
 
 
 def main(config: Config) -> Path:
@@ -79,11 +79,7 @@ def new_plan(config: Config) -> dict[str, Any]:
         **shared_plan(config, preset, name),
         "bonus": config.bonus or ("realised" if setting == "paper" else "expected"),
         "setting": setting,
-        "bonus_settings": {} if setting == "paper" else dict(preset.bonus.settings),
-        "eta": preset.bonus.eta if config.eta is None else config.eta,
-        "stream": preset.bonus.stream,
-        "episodic": preset.bonus.episodic,
-        "refit_every": preset.bonus.refit_every,
+        "eta": config.eta,
     }
     return json.loads(json.dumps(plan))  # tuples become lists, as they will when it is read back
 
@@ -138,11 +134,11 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward | None]:
     venv = training.make_env(setup)
     model = training.make_model(setup, venv)
     sizes = prod(venv.observation_space.shape or ()), recorder.action_size(venv.action_space)
-    bonus = make_bonus(plan["bonus"], plan["setting"], *sizes, setup.seed, **plan["bonus_settings"])
+    bonus = make_bonus(plan["bonus"], plan["setting"], *sizes, setup.seed)
     if bonus is None:
         return model, None
     chosen = ("eta", "stream", "episodic", "refit_every")
-    learner = LearnReward(bonus, **{name: plan[name] for name in chosen})
+    learner = LearnReward(bonus, **{name: plan[name] for name in chosen if name in plan})
     learner.install(model)
     plan.update({name: getattr(learner, name) for name in chosen})
     return model, learner

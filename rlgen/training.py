@@ -24,9 +24,10 @@ from torch import nn
 
 import rlgen
 from rlgen.episode_log import EnvironmentNaN, EpisodeLog
+from rlgen.presets import OFF_POLICY
 from rlgen.recorder import TransitionRecorder, check_spaces
 
-__all__ = ["ALGORITHMS", "OFF_POLICY", "ON_POLICY", "EnvironmentNaN", "Setup", "make_env", "make_model"]
+__all__ = ["ALGORITHMS", "EnvironmentNaN", "Setup", "make_env", "make_model"]
 
 ALGORITHMS = {
     "ppo": "stable_baselines3:PPO",
@@ -39,8 +40,6 @@ ALGORITHMS = {
     "crossq": "sb3_contrib:CrossQ",
     "dqn": "stable_baselines3:DQN",
 }
-ON_POLICY = frozenset({"ppo", "a2c", "trpo"})
-OFF_POLICY = frozenset(ALGORITHMS) - ON_POLICY
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,

@@ -9,7 +9,7 @@ import torch
 
 from rlgen.generative import autoencoder
 from rlgen.generative.autoencoder import Autoencoder
-from rlgen.generative.likelihood import descend, make_optimizer
+from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.likelihoods import bernoulli_log_prob, gaussian_log_prob
 from rlgen.generative.resnet_vae import ResNetVAE, ResNetVAEConfig
 from rlgen.generative.vae import VAE, VAEConfig

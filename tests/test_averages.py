@@ -36,23 +36,6 @@ def test_exponential_weights_add_up_to_one():
     torch.testing.assert_close(average.averages()[1], torch.ones(2))
 
 
-def test_the_published_form_starts_at_zero_and_is_late():
-    linear = module()
-    average = ParameterAverage(linear, 0.9, debias=False)
-    for t in range(1, 4):
-        average.update(linear)
-        torch.testing.assert_close(average.averages()[1], torch.full((2,), 1 - 0.9**t))
-
-
-def test_both_forms_agree_in_the_end():
-    linear = module()
-    averages = [ParameterAverage(linear, 0.5, debias=debias) for debias in (True, False)]
-    for _ in range(40):
-        for average in averages:
-            average.update(linear)
-    torch.testing.assert_close(averages[0].averages(), averages[1].averages())
-
-
 def test_the_plain_mean():
     linear = module()
     average = ParameterAverage(linear)

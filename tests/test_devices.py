@@ -23,7 +23,7 @@ from rlgen.generative.dcgan import DCGAN, DCGAN_28
 from rlgen.generative.draw import DRAW, DRAW_MNIST
 from rlgen.generative.improved_gan import IMPROVED_GAN_CIFAR10_SAMPLES, ImprovedGAN
 from rlgen.generative.infogan import InfoGAN
-from rlgen.generative.likelihood import LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodModel
 from rlgen.generative.pixelcnn import GATED_PIXELCNN_MNIST, PIXELCNN_CIFAR10_SMALL, PIXELCNN_MNIST, PixelCNN
 from rlgen.generative.pixelrnn import DIAGONAL_BILSTM_MNIST, ROW_LSTM_MNIST, PixelRNN
 from rlgen.generative.resnet_vae import RESNET_VAE_CIFAR10_SMALL, ResNetVAE

@@ -12,7 +12,7 @@ import torch
 
 from rlgen.generative.attention import make_filters
 from rlgen.generative.draw import DRAW, DRAWConfig
-from rlgen.generative.likelihood import descend, make_optimizer
+from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.likelihoods import bernoulli_log_prob
 
 SMALL = DRAWConfig(image_shape=(1, 6, 5), steps=3, latent_size=4, hidden=7, read_size=2, write_size=3)

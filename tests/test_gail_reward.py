@@ -121,13 +121,13 @@ def test_inputs_are_standardised_by_the_demonstrations_with_a_floor_and_a_clip()
     expert = batch(500, seed=100, shift=0.5)
     expert.obs[:, 2] = 7.0  # constant in the demonstrations
     model = GAIL(expert)
-    z = model.standardise(model.features(expert))
+    z = model.norm(model.features(expert))
     torch.testing.assert_close(z[:, :2].mean(0), torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(z[:, :2].std(0, unbiased=False), torch.ones(2), atol=1e-4, rtol=0)
     assert not z[:, 2].any() and torch.equal(z[:, 3:], expert.action)
     moved = expert._replace(obs=expert.obs + torch.tensor([0.0, 0.0, 0.05]))
-    torch.testing.assert_close(model.standardise(model.features(moved))[:, 2], torch.full((500,), 0.5))
-    assert model.standardise(model.features(batch(10, shift=1e4))).max() == 10.0
+    torch.testing.assert_close(model.norm(model.features(moved))[:, 2], torch.full((500,), 0.5))
+    assert model.norm(model.features(batch(10, shift=1e4))).max() == 10.0
     before = model.norm.mean.clone()
     model.update(batch())
     assert torch.equal(before, model.norm.mean)

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.images import album
 from benchmarks.images.assignment import best_assignment
-from benchmarks.images.codes import accuracy, matching
+from benchmarks.images.codes import accuracy
 from benchmarks.images.loop import duration
 from benchmarks.images.plan import override
 from benchmarks.images.semi_supervised import average, error
@@ -35,7 +35,7 @@ def test_more_rows_than_columns_are_refused():
 
 def test_accuracy_of_relabelled_codes():
     counts = np.array([[0, 8, 1], [1, 1, 8], [9, 1, 1]])
-    assert accuracy(counts, matching(counts)) == pytest.approx(100 * 25 / 30)
+    assert accuracy(counts, best_assignment(counts)) == pytest.approx(100 * 25 / 30)
 
 
 def test_permutations_hold_every_row_before_any_comes_again():

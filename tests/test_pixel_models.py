@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlgen.generative.likelihood import descend, make_optimizer
+from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixelcnn import PIXELCNN_MNIST, PixelCNN, PixelCNNConfig
 from rlgen.generative.pixelrnn import PixelRNN, PixelRNNConfig

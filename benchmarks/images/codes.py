@@ -44,10 +44,10 @@ class CodesTask(AdversarialTask):
             value = bounds.pop("information_categorical") if self.model.config.categorical else 0.0
             return Report("information", value, "nats, of categorical codes", bounds, sections)
         train, test = (self.counts(split) for split in (self.data.train, self.data.test))
-        match = matching(train)
+        match = best_assignment(train)  # the class of each code
         facts = {
             "train_accuracy": accuracy(train, match),
-            "test_accuracy_matched_on_test": accuracy(test, matching(test)),
+            "test_accuracy_matched_on_test": accuracy(test, best_assignment(test)),
             "class_of_code": match.tolist(),
             "test_images_by_code_and_class": test.tolist(),
             "matching": "best one-to-one, found on the training images",
@@ -121,11 +121,6 @@ class CodesTask(AdversarialTask):
         """Codes (R, S, Z) -> a grid."""
         images = self.render(z.flatten(0, 1))
         return pictures.sweep(images.reshape(*z.shape[:2], *images.shape[1:]), scale=scale_of(images))
-
-
-def matching(counts: np.ndarray) -> np.ndarray:
-    """The class (K,) of each code that makes most images of `counts` (K, K) right."""
-    return best_assignment(counts)
 
 
 def accuracy(counts: np.ndarray, match: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from benchmarks.images.dataset import ImageData
 from benchmarks.images.task import Figures, Report, Task, permutations
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.averages import ParameterAverage
-from rlgen.generative.likelihood import (
+from rlgen.generative.likelihood_model import (
     LikelihoodModel,
     binarize,
     descend,

@@ -13,7 +13,7 @@ from benchmarks.images.dataset import ImageData
 from benchmarks.images.pixels import to_images
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.draw import DRAW
-from rlgen.generative.likelihood import LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodModel
 
 GRID = 10
 """Rows and columns of a frame."""

@@ -9,7 +9,7 @@ from benchmarks.images.dataset import ImageData
 from benchmarks.images.kinds import Kind, trained_by
 from benchmarks.images.likelihood import LikelihoodTask
 from rlgen.generative import draw, pixelcnn, pixelrnn, resnet_vae, vae
-from rlgen.generative.likelihood import LikelihoodConfig
+from rlgen.generative.likelihood_model import LikelihoodConfig
 
 FEW = 20_000
 """Training images up to which a model of colour images is a small one."""

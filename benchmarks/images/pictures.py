@@ -5,14 +5,15 @@ Everything takes and gives uint8 arrays (N, H, W, C) with C = 1 or 3. A file is 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.records import replace_file
 
 GREY = 128
 """Of the lines between images."""
@@ -158,7 +159,7 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     """
     _check(picture[None])
     image = picture[:, :, 0] if picture.shape[2] == 1 else picture
-    _replace(path, lambda partial: iio.imwrite(partial, image, extension=".png"))
+    replace_file(path, lambda partial: iio.imwrite(partial, image, extension=".png"))
 
 
 def save_gif(path: Path, frames: Sequence[np.ndarray], *, seconds: float = 0.2, last: float = 2.0) -> None:
@@ -184,17 +185,7 @@ def save_gif(path: Path, frames: Sequence[np.ndarray], *, seconds: float = 0.2, 
     def write(partial: Path) -> None:
         first.save(partial, "GIF", save_all=True, append_images=rest, duration=times, loop=0)
 
-    _replace(path, write)
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, write)
 
 
 def _colour(picture: np.ndarray) -> np.ndarray:

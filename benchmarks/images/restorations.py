@@ -15,7 +15,7 @@ from benchmarks.images import album, filters, pictures
 from benchmarks.images.pixels import to_images
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.evidence import Evidence, downsampled, noisy, partial
-from rlgen.generative.likelihood import LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodModel
 from rlgen.generative.noise import gaussian
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixel_sampling import Given

@@ -9,8 +9,6 @@ from pathlib import Path
 from benchmarks.images import amat, cifar, idx, matlab, npz
 from benchmarks.images.reading import Arrays
 
-LABELLED = ("train_images", "train_labels", "test_images", "test_labels")
-
 
 @dataclass(frozen=True)
 class Layout:

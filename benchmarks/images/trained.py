@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from benchmarks.images.classifier import (
 )
 from benchmarks.images.dataset import ImageData
 from benchmarks.images.pixels import apply
-from benchmarks.records import write_atomically
+from benchmarks.records import replace_file, write_atomically
 
 FOLDER = Path("logs/images/classifiers")
 
@@ -91,10 +90,8 @@ def trained(
     start = time.perf_counter()
     network = train_classifier(data, seed, recipe=recipe, device=device, progress=progress)
     accuracy = measure_accuracy(network, data, device)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save({name: value.cpu() for name, value in network.state_dict().items()}, partial)
-    os.replace(partial, path)
+    state = {name: value.cpu() for name, value in network.state_dict().items()}
+    replace_file(path, lambda partial: torch.save(state, partial))
     minutes, threads = (time.perf_counter() - start) / 60, torch.get_num_threads()
     about = {"accuracy": accuracy, "unit": "% of test images", **origin}
     about |= {"minutes": minutes, "device": device, "threads": threads, "torch": torch.__version__}

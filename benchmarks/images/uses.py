@@ -18,7 +18,7 @@ from benchmarks.images.pixels import to_images
 from benchmarks.images.restorations import SHOWN, Subject, complete, denoise, enlarge, picture, upper_half
 from benchmarks.images.trained import Trained
 from rlgen.generative.autoencoder import Autoencoder
-from rlgen.generative.likelihood import binarize
+from rlgen.generative.likelihood_model import binarize
 
 LABELS_PER_CLASS = 10
 DRAWS_OF_LABELS = 10

@@ -122,7 +122,7 @@ class AttentiveRead(nn.Module):
         self.patches = linear(2 * image_shape[0] * size**2, outputs, fill)
 
     def prepare(self, x: Tensor) -> Tensor:
-        """The images themselves, (B, C H W), as the grid moves."""
+        """The images themselves, (B, C, H, W), as the grid moves."""
         return x
 
     def forward(self, prepared: Tensor, error: Tensor, h: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlgen.generative.likelihood import LikelihoodConfig, LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodConfig, LikelihoodModel
 from rlgen.generative.likelihoods import free_bits, importance_weighted
 from rlgen.generative.noise import gaussian
 from rlgen.generative.observations import make_observation

@@ -17,14 +17,13 @@ class ParameterAverage(nn.Module):
 
     Improved GAN's code lets a start at 0 and never divides. Its evaluation in the first ~1 / (1 - d) updates
     is that of parameters near 0, so its printed test errors mean nothing until then; after many more the
-    two agree. `debias=False` repeats it.
+    two agree.
 
     Buffers are copied, not averaged. Before the first update the copy is the original as it was.
 
     Args:
         module: The original; it is not kept.
         decay: d, or None.
-        debias: Whether to divide.
 
     Raises:
         ValueError: A decay outside (0, 1).
@@ -33,15 +32,12 @@ class ParameterAverage(nn.Module):
         Salimans et al. 2016 (arXiv 1606.03498), published code; Kingma and Ba 2015 (arXiv 1412.6980), 3.
     """
 
-    def __init__(self, module: nn.Module, decay: float | None = None, *, debias: bool = True) -> None:
+    def __init__(self, module: nn.Module, decay: float | None = None) -> None:
         super().__init__()
         if decay is not None and not 0 < decay < 1:
             raise ValueError(f"decay is {decay}: choose one between 0 and 1, or None for the plain mean")
-        self.decay, self.debias, self.updates = decay, debias, 0
+        self.decay, self.updates = decay, 0
         self.module = copy.deepcopy(module).requires_grad_(False)
-        if decay is not None and not debias:
-            for parameter in self.module.parameters():
-                parameter.zero_()
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
@@ -57,7 +53,7 @@ class ParameterAverage(nn.Module):
         """Share of the newest parameters in the average."""
         if self.decay is None:
             return 1 / self.updates
-        return (1 - self.decay) / (1 - self.decay**self.updates if self.debias else 1.0)
+        return (1 - self.decay) / (1 - self.decay**self.updates)
 
     def averages(self) -> list[Tensor]:
         """In the order of the original's `parameters()`."""

@@ -150,6 +150,5 @@ class ConvClassifier(NoisyClassifier):
     ) -> Tensor:
         """The last layer, behind minibatch discrimination within each of the batches if there is any."""
         if self.minibatch is not None:
-            parts = features.split(list(sizes) if sizes else len(features))
-            features = torch.cat([self.minibatch(part) for part in parts])
+            features = self.minibatch(features, sizes)
         return self.last(features)

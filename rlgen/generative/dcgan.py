@@ -115,8 +115,7 @@ class DCGANDiscriminator(nn.Module):
         """
         features = self.trunk(self.noise(x, generator))
         if self.minibatch is not None:
-            parts = features.split(list(sizes) if sizes else len(features))
-            features = torch.cat([self.minibatch(part) for part in parts])
+            features = self.minibatch(features, sizes)
         return self.head(features).squeeze(1)
 
 

@@ -14,6 +14,8 @@ import math
 
 from torch import Tensor
 
+from rlgen.generative.likelihoods import gaussian_log_prob
+
 
 def categorical_information(logits: Tensor, code: Tensor) -> Tensor:
     """Terms of the bound for a code uniform over K classes: log K + log softmax(logits)_c; at most log K.
@@ -45,8 +47,4 @@ def gaussian_information(mean: Tensor, code: Tensor, log_sigma: Tensor | float =
     Returns:
         (B,).
     """
-    if isinstance(log_sigma, Tensor):
-        error = (code - mean) * (-log_sigma).exp()
-    else:
-        error = (code - mean) * math.exp(-log_sigma)
-    return (math.log(2) - 0.5 * math.log(2 * math.pi) - log_sigma - 0.5 * error**2).sum(1)
+    return (math.log(2) + gaussian_log_prob(code, mean, log_sigma)).sum(1)

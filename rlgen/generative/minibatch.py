@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -42,10 +44,12 @@ class MinibatchDiscrimination(DataDependent):
         m = m.view(len(m), self.kernels, -1).transpose(0, 1).contiguous()  # (K, B, D)
         return torch.cdist(m, m, p=1.0)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, F) -> (B, F + K)."""
-        closeness = (-self.distances(features)).exp().sum(2).T - 1  # the 1 is the sample's with itself
-        return torch.cat([features, closeness + self.b], 1)
+    def forward(self, features: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+        """(B, F) -> (B, F + K); `sizes` are those of the batches that make up B, if several."""
+        parts = features.split(list(sizes)) if sizes else [features]
+        # The 1 is the sample's closeness to itself.
+        closeness = [(-self.distances(part)).exp().sum(2).T - 1 for part in parts]
+        return torch.cat([features, torch.cat(closeness) + self.b], 1)
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:

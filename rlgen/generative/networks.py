@@ -1,4 +1,4 @@
-"""The networks that the adversarial image models have in common, and how their layers are made."""
+"""Layers of image models with their first weights, and the networks that adversarial ones have in common."""
 
 from __future__ import annotations
 

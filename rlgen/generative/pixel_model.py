@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlgen.generative.likelihood import LikelihoodConfig, LikelihoodModel
+from rlgen.generative.likelihood_model import LikelihoodConfig, LikelihoodModel
 from rlgen.generative.pixel_network import PixelNetwork
 from rlgen.generative.pixel_sampling import Given, draw_uniforms, sample_cached
 from rlgen.generative.pixels import make_pixels

@@ -144,7 +144,7 @@ class DiscriminatorReward(LearnedReward):
         self.obs_dim, self.action_dim, self.settings = obs_dim, 0 if state_only else action_dim, settings
         self.form, self.state_only, self.absorbing = form, state_only, absorbing
         width = 2 * obs_dim if state_only else obs_dim + action_dim
-        self.norm = RunningNorm(width)
+        self.norm = RunningNorm(width, settings.input_clip, settings.std_floor)
         self.discriminator = MLPDiscriminator(
             width,
             settings.hidden,
@@ -169,18 +169,11 @@ class DiscriminatorReward(LearnedReward):
         """What the discriminator judges (B, D), raw."""
         return torch.cat([batch.obs, batch.next_obs if self.state_only else batch.action], 1)
 
-    def standardise(self, features: Tensor) -> Tensor:
-        """Raw (B, D) -> what the network sees (B, D)."""
-        std = self.norm.std.clamp_min(self.settings.std_floor)
-        z = (features - self.norm.mean.to(features.dtype)).div_(std.to(features.dtype))
-        clip = self.settings.input_clip
-        return z if clip is None else z.clamp_(-clip, clip)
-
     @torch.no_grad()
     def logits(self, features: Tensor) -> Tensor:
         """Raw features (B, D) -> logits (B,), without a trace: power iteration rests as well."""
         self.discriminator.eval()
-        return torch.cat([self.discriminator(self.standardise(rows)) for rows in features.split(CHUNK)])
+        return torch.cat([self.discriminator(self.norm(rows)) for rows in features.split(CHUNK)])
 
     def pay(self, logits: Tensor) -> Tensor:
         """The reward for logits, of any shape."""

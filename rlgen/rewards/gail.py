@@ -193,7 +193,7 @@ class GAIL(DiscriminatorReward):
 
     def _slope(self, real: Tensor, fake: Tensor) -> float:
         """Mean norm of the logit's gradient between raw rows (B, D) of each side."""
-        real, fake = self.standardise(real), self.standardise(fake)
+        real, fake = self.norm(real), self.norm(fake)
         with torch.enable_grad():
             squares = gradient_penalty(self.discriminator, real, fake, self.generator, target=0.0)
         return squares.sqrt().mean().item()
@@ -234,7 +234,7 @@ class GAIL(DiscriminatorReward):
     def step(self, expert: Tensor, policy: Tensor) -> None:
         """One gradient step on raw features (B, D) of each side."""
         settings = self.settings
-        x = self.standardise(torch.cat([expert, policy]))
+        x = self.norm(torch.cat([expert, policy]))
         if settings.instance_noise:
             x = instance_noise(x, settings.instance_noise, self.generator)
         self.discriminator.train()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+EPS = 1e-8
+"""Added to the variance."""
+
 
 class RunningNorm(nn.Module):
     """Standardises features by the mean and variance of all rows ever seen.
@@ -18,7 +21,7 @@ class RunningNorm(nn.Module):
     Args:
         size: Number of features D.
         clip: Bound on the absolute standardised value; None for no bound.
-        eps: Added to the variance.
+        std_floor: Least standard deviation to divide by.
 
     References:
         Chan, Golub and LeVeque 1983, equation 2.1.
@@ -28,9 +31,9 @@ class RunningNorm(nn.Module):
     var: Tensor
     count: Tensor
 
-    def __init__(self, size: int, clip: float | None = 10.0, eps: float = 1e-8) -> None:
+    def __init__(self, size: int, clip: float | None = 10.0, std_floor: float = 0.0) -> None:
         super().__init__()
-        self.clip, self.eps = clip, eps
+        self.clip, self.std_floor = clip, std_floor
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -50,8 +53,8 @@ class RunningNorm(nn.Module):
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation of each feature (D,), float64."""
-        return (self.var + self.eps).sqrt()
+        """Standard deviation of each feature (D,), float64, at least `std_floor`."""
+        return (self.var + EPS).sqrt().clamp_min(self.std_floor)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D) raw -> (B, D) standardised, in the type of x."""

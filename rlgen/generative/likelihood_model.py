@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from rlgen.generative.settings import ImageConfig
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "rmsprop": torch.optim.RMSprop}
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class LikelihoodConfig(ImageConfig):
     levels: int = 2
     """Values that a channel of a pixel can have: 2 for binary images, 256 for bytes."""
     optimizer: str = "adam"
-    """adam, adamax or rmsprop."""
+    """adam or adamax."""
     learning_rate: float = 1e-3
     """The optimizer's step size."""
     beta1: float = 0.9
     """Adam's and Adamax's decay of the gradient's mean."""
     beta2: float = 0.999
-    """Adam's and Adamax's decay of the gradient's mean square; RMSprop's too."""
+    """Adam's and Adamax's decay of the gradient's mean square."""
     adam_eps: float = 1e-8
     """Added to the root of the mean square."""
     gradient_norm: float = 0.0
@@ -136,8 +136,6 @@ def make_optimizer(model: LikelihoodModel) -> torch.optim.Optimizer:
     """As the config has it; call it when the model is on its device."""
     config = model.config
     kind, rate = OPTIMIZERS[config.optimizer], config.learning_rate
-    if kind is torch.optim.RMSprop:
-        return torch.optim.RMSprop(model.parameters(), rate, alpha=config.beta2, eps=config.adam_eps)
     betas = (config.beta1, config.beta2)
     if kind is torch.optim.Adamax:
         return torch.optim.Adamax(model.parameters(), rate, betas, config.adam_eps)
