@@ -16,13 +16,11 @@ medians over interleaved rounds. Targets: error 1e-5 (float64 1e-9), 3 and 10 mi
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
-import subprocess
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -30,12 +28,22 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import softplus
 
+from benchmarks.records import RESULTS, write_number
+from rlgen import cli
 from rlgen.generative.bayes import BayesianMLP
 from rlgen.rewards.information_gain import expected_gain, realised_gain
 from rlgen.rewards.vime import DEFAULT
 
 OBS, ACTION, ROWS, LOOP_ROWS, VMAP_ROWS, ROUNDS = 105, 8, 4096, 256, 1024, 9
-OUT = Path(__file__).parent / "results" / "information_gain" / "summary.json"
+UNITS = {"max": "share", "microseconds": "microseconds a transition", "speedup": "ratio of times"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure the information gain."""
+
+    results: Path = field(default_factory=lambda: RESULTS)
+    """Folder of the records."""
 
 
 class Problem:
@@ -144,26 +152,14 @@ def measure() -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure, print, and write the record."""
+def main(config: Config) -> None:
+    """Measure, print and record the figures."""
     torch.set_num_threads(1)
-    figures = measure()
-    for name, value in figures.items():
+    for name, value in measure().items():
         print(f"{name}: {value:.3g}")
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    record = figures | {
-        "command": "python -m benchmarks.information_gain",
-        "commit": git.stdout.strip(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "threads": 1,
-    }
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    partial = OUT.with_suffix(".tmp")
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(partial, OUT)
-    print(f"record: {OUT}")
+        path = config.results / "information_gain" / f"{name}.json"
+        write_number(path, name, value, UNITS[name.partition("_")[0]], threads=1)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(cli.run(main, Config))

@@ -1,25 +1,41 @@
 """How often an episode of a random policy earns reward: an exploration task is worth its name below 1 %.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.random_reward_rate [ID ...] [--episodes N]
+    OMP_NUM_THREADS=1 python -m benchmarks.random_reward_rate [--envs ID ...] [--episodes N]
 
 Two random policies: uniform actions, and N(0, 1) clipped to the limits (an untrained SB3 policy), both of
 the scale of `RescaleAction(-1, 1)`. Prints `name: value` lines: the share of episodes in which some step
-pays more than 0, the mean length of an episode, and steps per second of the bare environment with its
-actions. One core, about ten minutes in all. Reference: trial runs on HalfCheetah-v5 (30 episodes) found x >
-5 in 3 % of them and x > 10 in none.
+pays more than 0, which is recorded, the mean length of an episode, and steps per second of the bare
+environment with its actions. One core, about ten minutes in all. Reference: trial runs on HalfCheetah-v5
+(30 episodes) found x > 5 in 3 % of them and x > 10 in none.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 
 import envs
+from benchmarks.records import RESULTS, write_number
+from rlgen import cli
 
-EPISODES = 200
+UNIT = "share of episodes with reward"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure random policies."""
+
+    envs: tuple[str, ...] = ()
+    """Such as rlgen/SparseAnt-v0; all of rlgen/ unless given."""
+    episodes: int = 200
+    """Of each policy in each."""
+    results: Path = field(default_factory=lambda: RESULTS)
+    """Folder of the records."""
 
 
 def draw(policy: str, rng: np.random.Generator, space: gym.spaces.Box) -> np.ndarray:
@@ -47,20 +63,27 @@ def measure(env_id: str, policy: str, episodes: int) -> dict[str, float]:
     return {"rate": earned / episodes, "mean_length": steps / episodes, "steps_per_s": steps / seconds}
 
 
-def main() -> None:
-    """Measure the tasks named on the command line, or all of ours."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("ids", nargs="*", help="such as rlgen/SparseAnt-v0; all of rlgen/ when left out")
-    parser.add_argument("--episodes", type=int, default=EPISODES)
-    args = parser.parse_args()
+def main(config: Config) -> None:
+    """Measure the tasks that are named, or all of ours, print and record.
+
+    Raises:
+        ValueError: An unknown task, or no episode.
+    """
+    if config.episodes < 1:
+        raise ValueError(f"episodes is {config.episodes}: play one at least")
     envs.quiet()
-    for env_id in args.ids or [name for name in gym.registry if name.startswith("rlgen/")]:
+    ours = [name for name in gym.registry if name.startswith("rlgen/")]
+    for env_id in config.envs:
+        cli.check_known("env", env_id, ours)
+    for env_id in config.envs or ours:
         for policy in ("uniform", "gaussian"):
-            for name, value in measure(env_id, policy, args.episodes).items():
-                print(f"{env_id.removeprefix('rlgen/')}_{policy}_{name}: {value:.4g}", flush=True)
+            figure = f"{env_id.removeprefix('rlgen/')}_{policy}"
+            facts = measure(env_id, policy, config.episodes)
+            for name, value in facts.items():
+                print(f"{figure}_{name}: {value:.4g}", flush=True)
+            path = config.results / "random_reward_rate" / f"{figure}.json"
+            write_number(path, "rate", facts.pop("rate"), UNIT, episodes=config.episodes, **facts)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(cli.run(main, Config))
