@@ -64,6 +64,7 @@ LIKELIHOOD: dict[str, Kind] = {
         "PIXELCNN_MNIST",
         "PIXELCNN_CIFAR10",
         "PIXELCNN_CIFAR10_SMALL",
+        "PIXELCNN_MNIST_SMALL",
         "GATED_PIXELCNN_MNIST",
     ),
     "pixelrnn": _kind(

@@ -45,9 +45,9 @@ PAPERS = {
     "pixelrnn_mnist_static_DIAGONAL_BILSTM_MNIST_DEEP_nats": "79.20",
     "pixelrnn_mnist_static_ROW_LSTM_MNIST_nats": "80.54",
     "pixelrnn_cifar10_bits_per_dim": "3.00",
-    "draw_mnist_static_nats": "87.40",
-    "draw_mnist_static_DRAW_MNIST_64_nats": "80.97",
-    "draw_cifar10_bits_per_dim": "4.13",
+    "draw_mnist_static_nats_bound": "87.40",
+    "draw_mnist_static_DRAW_MNIST_64_nats_bound": "80.97",
+    "draw_cifar10_bits_per_dim_bound": "4.13",
 }
 """Salimans et al. 2016, tables 1 to 3, percent, over ten draws; Chen et al. 2016, section 7.2. Likelihoods:
 Burda et al. 2015, table 1 (one layer, k = 1); Kingma et al. 2016, tables 1 and 4, section 6.1; van den Oord

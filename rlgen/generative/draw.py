@@ -156,8 +156,8 @@ class DRAW(Autoencoder):
 
 DRAW_MNIST = DRAWConfig(
     batch_size=100,
-    epochs=120,
-    constant_epochs=60,
+    epochs=50,
+    constant_epochs=15,
     average_decay=0.998,
     steps=10,
     read_size=0,
