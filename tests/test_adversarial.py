@@ -21,6 +21,7 @@ from rlgen.generative.improved_gan import IMPROVED_GAN_CIFAR10_SAMPLES, Improved
 from rlgen.generative.infogan import InfoGAN, InfoGANConfig
 from rlgen.generative.networks import ImageGenerator, ImageTrunk, base_side, normal, up
 from rlgen.generative.normalization import BatchNorm
+from tests.draws import generator
 
 SMALL = {"image_shape": (1, 8, 8), "noise_size": 5, "batch_size": 6}
 CONFIGS = {
@@ -51,10 +52,6 @@ CONFIGS = {
     ),
 }
 names = pytest.mark.parametrize("name", CONFIGS)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def make(name: str, seed: int = 0) -> AdversarialModel:

@@ -13,6 +13,7 @@ from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.likelihoods import bernoulli_log_prob, gaussian_log_prob
 from rlgen.generative.resnet_vae import ResNetVAE, ResNetVAEConfig
 from rlgen.generative.vae import VAE, VAEConfig
+from tests.draws import generator
 
 DENSE = VAEConfig(image_shape=(1, 4, 4), latent_size=2, hidden=(12,), flow_hidden=(9,), context_size=5)
 CONV = replace(DENSE, image_shape=(1, 7, 7), network="conv", channels=(3, 4))
@@ -32,10 +33,6 @@ CONFIGS: dict[str, Any] = {
     "colours": COLOURS,
     "colours_flow": replace(COLOURS, flow=2),
 }
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def images(config: Any, n: int) -> torch.Tensor:

@@ -9,12 +9,9 @@ import torch.nn.functional as F
 
 from rlgen.generative.adversarial import Batch
 from rlgen.generative.dcgan import DCGAN, DCGAN_28, DCGAN_32, DCGANConfig
+from tests.draws import generator
 
 SMALL = DCGANConfig(image_shape=(1, 8, 8), noise_size=5, batch_size=6, channels=(8, 4))
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def batch() -> Batch:

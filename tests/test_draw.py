@@ -14,13 +14,10 @@ from rlgen.generative.attention import make_filters
 from rlgen.generative.draw import DRAW, DRAWConfig
 from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.likelihoods import bernoulli_log_prob
+from tests.draws import generator
 
 SMALL = DRAWConfig(image_shape=(1, 6, 5), steps=3, latent_size=4, hidden=7, read_size=2, write_size=3)
 WHOLE = replace(SMALL, read_size=0, write_size=0)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def digits(n: int = 8, shape: tuple[int, ...] = (1, 6, 5)) -> torch.Tensor:

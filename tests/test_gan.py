@@ -20,14 +20,7 @@ from rlgen.generative.gan import (
     semi_supervised_loss,
     spectrally_normalised,
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+from tests.draws import generator, normal
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.25])

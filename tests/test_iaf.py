@@ -8,14 +8,7 @@ from torch.distributions import Normal, kl_divergence
 
 from rlgen.generative.iaf import IAF, Gaussian, IAFStep, draw_posterior
 from rlgen.generative.masked import MADE, ConvMADE
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+from tests.draws import generator, normal
 
 
 def make(kind: str, steps: int) -> tuple[IAF, torch.Tensor, torch.Tensor]:

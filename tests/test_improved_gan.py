@@ -16,6 +16,7 @@ from rlgen.generative.improved_gan import (
     ImprovedGAN,
     ImprovedGANConfig,
 )
+from tests.draws import generator
 
 SMALL = ImprovedGANConfig(
     image_shape=(1, 16, 16), noise_size=5, batch_size=6, hidden=(9, 8), generator_hidden=(7,)
@@ -26,10 +27,6 @@ SMALL_CONV = replace(
 SMALL_SAMPLES = replace(SMALL_CONV, objective="minimax", minibatch_kernels=3, input_noise=0.2)
 CONFIGS = {"dense": SMALL, "conv": SMALL_CONV, "samples": SMALL_SAMPLES}
 configs = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def batch() -> Any:

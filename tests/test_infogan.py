@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from rlgen.generative.adversarial import Batch, descend, make_optimizers
 from rlgen.generative.infogan import InfoGAN, InfoGANConfig
+from tests.draws import generator
 
 SMALL = InfoGANConfig(
     image_shape=(1, 8, 8),
@@ -20,10 +21,6 @@ SMALL = InfoGANConfig(
     hidden=7,
     posterior_hidden=6,
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def batch(n: int = 6) -> Batch:

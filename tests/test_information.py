@@ -7,10 +7,7 @@ import torch
 from torch.distributions import Categorical, Normal
 
 from rlgen.generative.information import categorical_information, gaussian_information
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.draws import normal
 
 
 def test_categorical_terms_are_entropy_plus_log_posterior():

@@ -15,10 +15,7 @@ from rlgen.generative.likelihoods import (
     gaussian_log_prob,
     importance_weighted,
 )
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.draws import normal
 
 
 def test_binary_images_are_independent_pixels():

@@ -9,14 +9,7 @@ from torch import nn
 from rlgen.generative.masked import MADE, ConvMADE, MaskedLinear, MaskedWeightNormLinear
 from rlgen.generative.masks import convolution_mask, dense_masks
 from rlgen.generative.weight_norm import initialise_from_data
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+from tests.draws import generator, normal
 
 
 def jacobian(network: nn.Module, z: torch.Tensor, *rest: torch.Tensor) -> list[torch.Tensor]:

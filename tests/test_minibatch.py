@@ -5,10 +5,7 @@ import torch
 
 from rlgen.generative.minibatch import MinibatchDiscrimination
 from rlgen.generative.weight_norm import initialise_from_data
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.draws import generator
 
 
 def layer(kernels: int = 3, dims: int = 2) -> MinibatchDiscrimination:

@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from rlgen.generative.noise import Dropout, GaussianNoise, uniform
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.draws import generator
 
 
 @pytest.mark.parametrize("layer", [GaussianNoise(0.5), Dropout(0.3)])

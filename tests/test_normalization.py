@@ -7,12 +7,9 @@ import torch
 from torch import nn
 
 from rlgen.generative.normalization import BatchNorm, VirtualBatchNorm
+from tests.draws import normal
 
 SHAPES = [(6, 4), (6, 4, 3, 3)]
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def column(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from rlgen.generative.observations import LogisticObservation, make_observation
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.draws import generator
 
 
 @pytest.mark.parametrize("levels", [2, 6])

@@ -11,6 +11,7 @@ from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixelcnn import PIXELCNN_MNIST, PixelCNN, PixelCNNConfig
 from rlgen.generative.pixelrnn import PixelRNN, PixelRNNConfig
+from tests.draws import generator
 
 SMALL: Any = {"width": 4, "depth": 2, "head": 6, "first_kernel": 3}
 LAYERS = {
@@ -26,10 +27,6 @@ KINDS = {
 }
 layers = pytest.mark.parametrize("layer", LAYERS)
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def make(layer: str, seed: int = 0, **options) -> PixelModel:

@@ -12,6 +12,7 @@ from rlgen.generative.pixels import (
     Pixels,
     make_pixels,
 )
+from tests.draws import generator
 
 CASES: dict[str, Pixels] = {
     "bernoulli": BernoulliPixels(2),
@@ -19,10 +20,6 @@ CASES: dict[str, Pixels] = {
     "mixture": LogisticMixturePixels(2, 3, 2),
 }
 cases = pytest.mark.parametrize("pixels", CASES.values(), ids=CASES)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def probabilities(pixels: Pixels, outputs: torch.Tensor) -> torch.Tensor:

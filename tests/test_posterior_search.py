@@ -14,12 +14,9 @@ from torch.distributions import Normal
 from rlgen.generative.evidence import downsampled, expected_pixels, noisy, partial
 from rlgen.generative.posterior_search import restore, search_codes
 from rlgen.generative.vae import VAE, VAEConfig
+from tests.draws import generator
 
 SHAPE = (1, 2, 4)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def seen(kind: str, x: Tensor) -> tuple[Any, Any]:

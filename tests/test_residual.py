@@ -7,10 +7,7 @@ from torch import nn
 
 from rlgen.generative.residual import ResidualBlock, ResidualDecoder, ResidualEncoder, ResidualUp, sides
 from rlgen.generative.weight_norm import initialise_from_data
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.draws import generator
 
 
 def test_sides_are_halved_and_rounded_up():

@@ -7,14 +7,11 @@ import pytest
 import torch
 
 from rlgen.generative.resnet_vae import RESNET_VAE_CIFAR10, ResNetVAE, ResNetVAEConfig
+from tests.draws import generator
 
 SMALL = ResNetVAEConfig(
     image_shape=(1, 4, 4), levels=2, depth=2, channels=6, latent_channels=3, flow=1, flow_layers=1
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def images(n: int = 5) -> torch.Tensor:

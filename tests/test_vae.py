@@ -7,10 +7,7 @@ import pytest
 import torch
 
 from rlgen.generative.vae import CONV_VAE_IAF_MNIST, CONV_VAE_MNIST, VAE, VAE_IAF_MNIST, VAE_MNIST, VAEConfig
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.draws import generator
 
 
 def shapes(module: Any) -> list[tuple[int, ...]]:

@@ -13,14 +13,7 @@ from rlgen.generative.weight_norm import (
     WeightNormLinear,
     initialise_from_data,
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+from tests.draws import generator, normal
 
 
 def pair(kind: str, **options) -> tuple[Any, Any, torch.Tensor]:
