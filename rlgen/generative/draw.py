@@ -163,7 +163,7 @@ DRAW_MNIST = DRAWConfig(
     read_size=0,
     write_size=0,
 )
-"""Binary digits of 28 x 28: ten steps, without attention. An epoch takes 80 to 110 s of a CPU core."""
+"""Binary digits of 28 x 28: ten steps, without attention. An epoch takes 80 to 120 s of a CPU core."""
 
 DRAW_MNIST_64 = replace(
     DRAW_MNIST, batch_size=128, epochs=200, constant_epochs=100, steps=64, read_size=2, write_size=5
