@@ -24,9 +24,10 @@ import numpy as np
 import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.records import Curve, read_curves, replace_file, write_atomically
+from benchmarks.records import Curve, read_curves
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
+from rlgen.files import atomic_write, replace_file
 
 BENCHMARK = "coverage"
 CELL = 0.5  # m
@@ -143,7 +144,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
                 raise SystemExit(128 + stop.signal) from None
     curve.append_run(run)
     visited = cells(read_positions(run / "positions.bin"))
-    write_atomically(cells_path(curve), visited.to_csv(index=False))
+    atomic_write(cells_path(curve), visited.to_csv(index=False))
     curve.finish(plan)
     shutil.rmtree(folder)
     return f"{curve.env} {curve.method} seed {job.seed}: {len(visited)} cells"

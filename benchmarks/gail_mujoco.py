@@ -33,7 +33,6 @@ deterministic episodes, and seed<k>.json, the final 50. Hardware: 2 vCPU of an A
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.demonstrations import find_folder
 from benchmarks.gail_records import print_table, record, score
 from benchmarks.records import Curve
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
@@ -266,27 +266,12 @@ def shuffle(file: Path, job: Job, folder: Path) -> Path:
     return path
 
 
-def find_demos(given: Path | None, chosen: Sequence[Job]) -> Path:
-    """The folder of the demonstrations.
-
-    Raises:
-        ValueError: files of the chosen runs are not there.
-    """
-    folder = given or Path(os.environ.get("RLGEN_DATA", "")) / "demos"
-    files = dict.fromkeys(TASKS[job.env].file for job in chosen)
-    if missing := [file for file in files if not (folder / file).exists()]:
-        raise ValueError(
-            f"{folder} does not hold {', '.join(missing)}: pass --demos DIR, or set RLGEN_DATA to the folder "
-            "above"
-        )
-    return folder
-
-
 def main(config: Config) -> None:
     """Train what is missing, then print the table."""
     if not (config.table or config.plot):
         chosen = choose(config)
-        train_missing(chosen, train, config, find_demos(config.demos, chosen))
+        demos = find_folder(config.demos, dict.fromkeys(TASKS[job.env].file for job in chosen))
+        train_missing(chosen, train, config, demos)
     print_table(config.results / BENCHMARK, {env: task.paper for env, task in TASKS.items()})
     if config.plot:
         draw_curves(BENCHMARK, config)

@@ -49,7 +49,7 @@ from benchmarks.sides import Metered, Peer, Side
 from benchmarks.timing import take_turns
 from rlgen import cli, demonstrations
 from rlgen.presets import imitation_preset_for, preset_for
-from rlgen.recorder import action_size
+from rlgen.recorder import flat_sizes
 from rlgen.rewards import GAIL, Transitions
 from rlgen.train_vime import make_bonus
 from rlgen.training import Setup
@@ -107,8 +107,7 @@ def measure_vime(name: str, config: Config) -> dict[str, float]:
 
 def vime_learner(venv: VecEnv) -> Metered:
     """VIME as the command builds it."""
-    sizes = int(np.prod(venv.observation_space.shape or ())), action_size(venv.action_space)
-    reward = make_bonus("expected", "default", *sizes, seed=0)
+    reward = make_bonus("expected", "default", *flat_sizes(venv), seed=0)
     assert reward is not None
     return Metered(reward)
 

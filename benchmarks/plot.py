@@ -26,9 +26,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from benchmarks.records import RESULTS, Curve, read_curves, replace_file
+from benchmarks.records import RESULTS, Curve, read_curves
 from benchmarks.stats import bootstrap, bootstrap_curve
 from rlgen import cli
+from rlgen.files import replace_file
 
 # Okabe and Ito's palette and two of Tol's, told apart with any colour vision; black is kept for the method
 # without a bonus.

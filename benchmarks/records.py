@@ -18,7 +18,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rlgen.files import atomic_write
 from rlgen.folder import PACKAGES
 
 RESULTS = Path(__file__).parent / "results"
@@ -91,7 +92,7 @@ class Curve:
     def save(self) -> None:
         """Write the csv as it stands; the seed does not count as finished yet."""
         lines = [",".join(COLUMNS), *(f"{step},{value:.6g},{wall:.2f}" for step, value, wall in self.rows)]
-        write_atomically(self.path, "\n".join(lines) + "\n")
+        atomic_write(self.path, "\n".join(lines) + "\n")
 
     def finish(self, settings: Mapping[str, Any] | None = None) -> None:
         """Write the csv, then enter the seed in config.json with its origin and `settings` (JSON values)."""
@@ -101,7 +102,7 @@ class Curve:
             config = _config(self.path.parent)
             config[str(self.seed)] = entry
             config = {seed: config[seed] for seed in sorted(config, key=int)}
-            write_atomically(self.path.parent / "config.json", json.dumps({"seeds": config}, indent=1) + "\n")
+            atomic_write(self.path.parent / "config.json", json.dumps({"seeds": config}, indent=1) + "\n")
 
     def finished(self) -> bool:
         """Whether this seed has a complete record."""
@@ -147,12 +148,7 @@ def write_number(
     `argv` is the command line that led to it, if that of this process is another.
     """
     record = {"metric": metric, "value": value, "unit": unit, **more, **origin(argv)}
-    write_atomically(path, json.dumps(record, indent=1) + "\n")
-
-
-def read_number(path: Path) -> float:
-    """The value of a record that `write_number` wrote."""
-    return float(json.loads(path.read_text())["value"])
+    atomic_write(path, json.dumps(record, indent=1) + "\n")
 
 
 def origin(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -163,22 +159,6 @@ def origin(argv: Sequence[str] | None = None) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "hardware": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system()},
     }
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by `text` as a whole, making its folder."""
-    replace_file(path, lambda partial: partial.write_text(text))
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` write a file that then takes the place of `path`, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

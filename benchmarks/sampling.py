@@ -31,8 +31,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.images.data import load
-from benchmarks.records import RESULTS, replace_file, write_number
+from benchmarks.records import RESULTS, write_number
 from rlgen import cli
+from rlgen.files import replace_file
 from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixel_sampling import draw_uniforms, sample_cached, sample_jacobi, sample_naive
@@ -104,7 +105,7 @@ def output_difference(model: PixelModel, x: Tensor) -> float:
     Raises:
         RuntimeError: By more than 1e-5.
     """
-    outputs, walk, largest = model.outputs(x), model.network.walk(len(x), *x.shape[2:]), 0.0
+    outputs, walk, largest = model.outputs(x), model.network.walk(len(x), x.shape[3]), 0.0
     for i in range(x.shape[2]):
         walk.begin_row()
         for j in range(x.shape[3]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
+
+from rlgen.files import replace_file
 
 COLOURS = ("#0072B2", "#D55E00")
 LINES = (":", "--")
@@ -48,9 +49,7 @@ def draw(run: Path, title: str = "", references: Mapping[str, float] | None = No
         ax.grid(color="#dddddd", linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
     out = run / "reward_curve.png"
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    figure.savefig(partial, dpi=130, format="png")
-    os.replace(partial, out)
+    replace_file(out, lambda partial: figure.savefig(partial, dpi=130, format="png"))
     return out
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rlgen import cli
+from rlgen.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,7 @@ def main(config: Config) -> dict[str, Any]:
         film(config.run, setup, played)
     elif config.video:
         print(f"warning: no video ({setup.env} has no pictures: render_modes {modes})", file=sys.stderr)
-    runs.atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
+    atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
     return result
 
 

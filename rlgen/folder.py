@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import rlgen
+from rlgen.files import atomic_write
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 KEPT = 2  # checkpoints
@@ -48,16 +49,6 @@ def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
             return parent / f"{name}_{k}"
         except FileExistsError:
             continue
-
-
-def atomic_write(path: Path, data: str | bytes) -> None:
-    """Replace a file as a whole: a crash leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
 from rlgen import demonstrations, training
 from rlgen.demonstrations import Demonstrations
-from rlgen.recorder import action_size
+from rlgen.recorder import flat_sizes
 from rlgen.rewards import GAIL, LearnedReward, Transitions, load_reward
 from rlgen.training import Setup
 
@@ -78,7 +77,7 @@ def trained_reward(file: str, env: str, venv: VecEnv) -> LearnedReward:
         reward = load_reward(file)
     except ValueError as error:
         raise ValueError(f"--reward {error}") from error
-    sizes = prod(venv.observation_space.shape or ()), action_size(venv.action_space)
+    sizes = flat_sizes(venv)
     same = (reward.obs_dim, reward.action_dim) == (sizes[0], 0 if reward.state_only else sizes[1])
     if not same or reward.env_id not in (None, env.rpartition(":")[2]):
         whose = reward.env_id or "another environment"

@@ -47,7 +47,7 @@ class ProgressLines(BaseCallback):
         speed = (steps - self._start_steps) / max(now - self._start, 1e-9)
         left = max(self.total - steps, 0) / max(speed, 1e-9)
         parts = [f"{steps:>9,} steps {100 * steps / max(self.total, 1):3.0f} %", f"{speed:,.0f} steps/s"]
-        parts.append(f"{_duration(left)} left")
+        parts.append(f"{duration(left)} left")
         episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
         if episodes:
             parts.append(f"return {np.mean(episodes):.4g} (last {len(episodes)} episodes)")
@@ -55,7 +55,8 @@ class ProgressLines(BaseCallback):
         return "   ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 2.5 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from rlgen.demonstrations.spaces import action_size
 from rlgen.rewards.base import Transitions
 
 
@@ -41,8 +42,7 @@ class TransitionRecorder(VecEnvWrapper):
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
         check_spaces(venv.observation_space, venv.action_space)
-        self.obs_size = int(np.prod(venv.observation_space.shape or ()))
-        self.action_size = action_size(venv.action_space)
+        self.obs_size, self.action_size = flat_sizes(venv)
         self._obs = np.empty(0)
         self._actions = np.empty(0)
 
@@ -107,9 +107,9 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
         )
 
 
-def action_size(space: spaces.Space) -> int:
-    """Size A of an action as learned rewards see it: of a flat Box, or of the one-hot code of a Discrete."""
-    return int(space.n) if isinstance(space, spaces.Discrete) else int(np.prod(space.shape or ()))
+def flat_sizes(venv: VecEnv) -> tuple[int, int]:
+    """Sizes O and A of an observation and of an action as learned rewards see them."""
+    return int(np.prod(venv.observation_space.shape or ())), action_size(venv.action_space)
 
 
 def encode_actions(actions: np.ndarray, space: spaces.Space) -> np.ndarray:

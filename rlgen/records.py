@@ -27,7 +27,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, sync_envs_nor
 
 from rlgen.checkpoints import generators, set_generators
 from rlgen.episode_log import EnvironmentNaN
-from rlgen.folder import atomic_write
+from rlgen.files import atomic_write
 from rlgen.training import EVAL_SEED
 
 MONITOR = ("step", "r", "l", "t")

@@ -33,7 +33,6 @@ from rlgen.checkpoints import (
     save,
 )
 from rlgen.folder import (
-    atomic_write,
     latest_checkpoint,
     new_run,
     prune,
@@ -51,7 +50,6 @@ from rlgen.training import Setup, make_env, make_model
 __all__ = [
     "Checkpoints",
     "Stopped",
-    "atomic_write",
     "check_resume",
     "latest_checkpoint",
     "load",
@@ -256,7 +254,7 @@ def check_resume(run: Path, env: str | None = None) -> Path:
 
 
 def load(
-    run: str | Path, checkpoint: str | Path | None = None, render_mode: str | None = None, device: str = "cpu"
+    run: str | Path, checkpoint: str | Path | None = None, device: str = "cpu"
 ) -> tuple[BaseAlgorithm, VecEnv]:
     """A trained model and one environment, wrappers and statistics in place, for playing and evaluating.
 
@@ -265,7 +263,6 @@ def load(
     Args:
         run: the run folder.
         checkpoint: one of its checkpoints; None for the newest intact one, `final/` included.
-        render_mode: of `gymnasium.make`.
         device: torch's.
 
     Raises:
@@ -280,7 +277,7 @@ def load(
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     small = {"buffer_size": 1} if setup.algo in OFF_POLICY else {}
     setup = replace(setup, n_envs=1, device=device, hyperparams={**setup.hyperparams, **small})
-    venv = make_env(setup, render_mode)
+    venv = make_env(setup)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on batch sizes and memory, which matter in training alone
         model = make_model(setup, venv)

@@ -23,6 +23,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import cli, curve, folder, runs, training
+from rlgen.files import atomic_write
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
@@ -78,7 +79,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         if checkpoint and checkpoint.name == "final" and steps == stored["total_timesteps"]:
             print(f"{run} has made all its {steps:,} steps: --total-timesteps N makes it longer")
         model, learner = command.build(plan)
-        runs.atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
+        atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
     else:
         plan = new_plan()
         model, learner = command.build(plan)
@@ -248,7 +249,7 @@ def tracking(wanted: bool, run: Path, plan: Mapping[str, Any]) -> Iterator[None]
 
     page = run / "wandb_id.txt"
     if not page.exists():
-        runs.atomic_write(page, uuid4().hex)
+        atomic_write(page, uuid4().hex)
     options = {"project": "rlgen", "name": run.name, "dir": str(run), "resume": "allow"}
     with wandb.init(id=page.read_text(), config=dict(plan), sync_tensorboard=True, **options):
         yield

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +92,7 @@ def make_bonus(
         name: One of `BONUSES`.
         setting: "default" or "paper"; the latter is VIME's own (expected, realised, random).
         obs_dim: Size O of an observation.
-        action_dim: Size A of an action as `recorder.action_size` has it.
+        action_dim: Size A of an action as `recorder.flat_sizes` has it.
         seed: Of the bonus's own generator.
         **overrides: Fields of its settings.
 
@@ -133,8 +132,7 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward | None]:
     plan["wrappers"] = setup.wrappers()
     venv = training.make_env(setup)
     model = training.make_model(setup, venv)
-    sizes = prod(venv.observation_space.shape or ()), recorder.action_size(venv.action_space)
-    bonus = make_bonus(plan["bonus"], plan["setting"], *sizes, setup.seed)
+    bonus = make_bonus(plan["bonus"], plan["setting"], *recorder.flat_sizes(venv), setup.seed)
     if bonus is None:
         return model, None
     chosen = ("eta", "stream", "episodic", "refit_every")

@@ -151,12 +151,11 @@ def _quiet_mujoco(script: Path) -> None:
         module.quiet()
 
 
-def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
+def make_env(setup: Setup) -> VecEnv:
     """The training environments: actions rescaled to [-1, 1], monitored, logged, recorded, normalised.
 
     Args:
         setup: what to build.
-        render_mode: of `gymnasium.make`.
 
     Raises:
         ValueError: an unknown id, arguments that it does not take, spaces that are not supported.
@@ -165,7 +164,7 @@ def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
     check_env_id(setup.env)
     if setup.n_envs < 1:
         raise ValueError(f"n_envs is {setup.n_envs}: give at least 1")
-    venv = DummyVecEnv([_thunk(setup, k, render_mode) for k in range(setup.n_envs)])
+    venv = DummyVecEnv([_thunk(setup, k) for k in range(setup.n_envs)])
     venv.seed(setup.seed)
     recorded = TransitionRecorder(venv)
     if not (setup.normalize_obs or setup.normalize_reward):
@@ -178,13 +177,12 @@ def make_env(setup: Setup, render_mode: str | None = None) -> VecEnv:
     )
 
 
-def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gym.Env]:
+def _thunk(setup: Setup, index: int) -> Callable[[], gym.Env]:
     name = qualified(setup.env)
-    kwargs = {**setup.env_kwargs, **({"render_mode": render_mode} if render_mode else {})}
 
     def build() -> gym.Env:
         try:
-            env = gym.make(name, disable_env_checker=True, **kwargs)
+            env = gym.make(name, disable_env_checker=True, **setup.env_kwargs)
         except Exception as error:  # an environment's own, of any kind
             raise ValueError(f"cannot make {setup.env} with {dict(setup.env_kwargs)}: {error}") from error
         try:
@@ -198,13 +196,13 @@ def _thunk(setup: Setup, index: int, render_mode: str | None) -> Callable[[], gy
     return build
 
 
-def make_eval_env(setup: Setup, training_env: VecEnv, render_mode: str | None = None) -> VecEnv:
+def make_eval_env(setup: Setup, training_env: VecEnv) -> VecEnv:
     """One environment in the same wrappers, with the statistics of the training environment.
 
     Its reward is never normalised and its statistics never move; `sync_envs_normalization` renews them.
     """
     one = Setup.from_dict({**setup.to_dict(), "n_envs": 1, "seed": setup.seed + EVAL_SEED})
-    venv = make_env(one, render_mode)
+    venv = make_env(one)
     if isinstance(venv, VecNormalize):
         venv.training = venv.norm_reward = False
         sync_envs_normalization(training_env, venv)

@@ -20,6 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rlgen.files import replace_file
+
 MAX_FRAMES = 300
 """A longer episode shows every second, third ... frame: software rendering takes about 0.1 s a frame."""
 
@@ -107,12 +109,9 @@ def main(job: Path, out: Path) -> None:
     import imageio.v2 as imageio
 
     frames, fps = replay(job)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}{out.suffix}")
     mp4 = {"fps": fps, "macro_block_size": 2}  # an even size is all that players want
     options = mp4 if out.suffix == ".mp4" else {"duration": 1000 / fps, "loop": 0}
-    imageio.mimwrite(partial, frames, **options)  # type: ignore[arg-type]
-    os.replace(partial, out)
+    replace_file(out, lambda partial: imageio.mimwrite(partial, frames, **options))  # type: ignore[arg-type]
 
 
 def replay(job: Path) -> tuple[list, float]:

@@ -17,6 +17,7 @@ import torch
 
 from rlgen import cli, enjoy, runs, train_vime, video
 from rlgen.enjoy import Config, main
+from rlgen.files import atomic_write
 
 
 def trained(logs: Path, env: str, **flags) -> Path:
@@ -132,7 +133,7 @@ def test_returns_are_the_environments_own_under_normalisation(tmp_path):
     run = trained(tmp_path, "Pendulum-v1")
     plan = runs.read_config(run)
     plan["setup"]["normalize_reward"] = True
-    runs.atomic_write(run / "config.json", json.dumps(plan))
+    atomic_write(run / "config.json", json.dumps(plan))
     assert main(Config(run, episodes=1))["returns"][0] < -100
 
 

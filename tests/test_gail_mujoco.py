@@ -18,7 +18,6 @@ from benchmarks.gail_mujoco import (
     Config,
     Job,
     choose,
-    find_demos,
     flags,
     jobs,
     shuffle,
@@ -167,5 +166,9 @@ def test_only_the_demonstrations_of_chosen_tasks_have_to_be_there(folder, tmp_pa
         gail_mujoco.main(Config(demos=tmp_path, results=tmp_path))
     with pytest.raises(ValueError, match="does not hold Walker2d-ho.npz: pass"):
         gail_mujoco.main(Config(demos=folder, envs=(ENV, "Walker2d-v5"), results=tmp_path))
-    chosen = choose(Config(envs=(ENV,)))
-    assert find_demos(folder, chosen) == folder
+
+
+def test_without_a_folder_the_benchmark_asks_for_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("RLGEN_DATA", raising=False)
+    with pytest.raises(ValueError, match="no demonstrations: pass --demos DIR, or set RLGEN_DATA"):
+        gail_mujoco.main(Config(envs=(ENV,), results=tmp_path))

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from rlgen.generative.iaf import IAF, Gaussian, IAFStep, draw_posterior
+from rlgen.generative.iaf import IAF, IAFStep
 from rlgen.generative.masked import MADE, ConvMADE
+from rlgen.generative.posterior import Gaussian, draw_posterior
 from tests.draws import generator, normal
 
 

@@ -10,11 +10,11 @@ import torch
 from benchmarks.images import album
 from benchmarks.images.assignment import best_assignment
 from benchmarks.images.codes import accuracy
-from benchmarks.images.loop import duration
 from benchmarks.images.plan import override
 from benchmarks.images.semi_supervised import average, error
 from benchmarks.images.task import permutations
 from rlgen.generative.improved_gan import IMPROVED_GAN_CIFAR10
+from rlgen.progress import duration
 
 
 @pytest.mark.parametrize("seed", range(60))

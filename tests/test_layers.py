@@ -1,6 +1,6 @@
 """The import rules, read from the source by ast, so that they hold for code that no test runs.
 
-    generative -> demonstrations -> rewards -> streams -> recorder -> buffers -> relabel
+    files -> generative -> demonstrations -> rewards -> streams -> recorder -> buffers -> relabel
     -> presets -> runs, training and all others -> entry points -> benchmarks, demos, tests
 
 A module imports its own layer and those before it. What else holds is said at each rule below. A file of more
@@ -22,6 +22,7 @@ import rlgen
 
 ROOT = Path(__file__).parents[1]
 FIRST_LAYERS = (
+    "files",
     "generative",
     "demonstrations",
     "rewards",

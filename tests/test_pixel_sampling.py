@@ -31,7 +31,7 @@ def test_the_cache_and_jacobi_iteration_give_the_naive_images(layer, kind):
 def test_a_walk_gives_the_networks_outputs(layer, kind):
     model = make(layer, **KINDS[kind])
     x = images(model, 4)
-    walk = model.network.walk(4, *x.shape[2:])
+    walk = model.network.walk(4, x.shape[3])
     with torch.no_grad():
         outputs = model.outputs(x)
         for i in range(x.shape[2]):

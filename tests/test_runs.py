@@ -19,11 +19,11 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 import rlgen
 from rlgen import checkpoints, folder
+from rlgen.files import atomic_write
 from rlgen.records import Table, make_logger, undisturbed
 from rlgen.runs import (
     Checkpoints,
     Stopped,
-    atomic_write,
     check_resume,
     latest_checkpoint,
     load,

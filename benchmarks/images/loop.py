@@ -18,6 +18,7 @@ from benchmarks.images.plan import Plan
 from benchmarks.images.task import Figures, Task
 from benchmarks.records import origin
 from rlgen import folder
+from rlgen.progress import duration
 from rlgen.records import make_logger
 from rlgen.runs import Stopped, stop_signals
 
@@ -179,13 +180,6 @@ class Lines:
             *(f"{name} {self.figures[name]:.3g}" for name in task.shown if name in self.figures),
         ]
         return "   ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Such as 40 s, 12 min, 2.5 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def load(checkpoint: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.records import replace_file
+from rlgen.files import replace_file
 
 GREY = 128
 """Of the lines between images."""

@@ -29,7 +29,7 @@ from benchmarks.images.classifier import (
 )
 from benchmarks.images.dataset import ImageData
 from benchmarks.images.pixels import apply
-from benchmarks.records import replace_file, write_atomically
+from rlgen.files import atomic_write, replace_file
 
 FOLDER = Path("logs/images/classifiers")
 
@@ -95,7 +95,7 @@ def trained(
     minutes, threads = (time.perf_counter() - start) / 60, torch.get_num_threads()
     about = {"accuracy": accuracy, "unit": "% of test images", **origin}
     about |= {"minutes": minutes, "device": device, "threads": threads, "torch": torch.__version__}
-    write_atomically(path.with_suffix(".json"), json.dumps(about, indent=1) + "\n")
+    atomic_write(path.with_suffix(".json"), json.dumps(about, indent=1) + "\n")
     return Trained(network, data.name, seed, accuracy, device)
 
 

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlgen.demonstrations.spaces import check_sizes, same_env, unit_actions
+from rlgen.demonstrations.spaces import action_size, check_sizes, same_env, unit_actions
 
 
 class Steps(NamedTuple):
@@ -123,11 +123,7 @@ class Demonstrations:
             )
             for episode in self.episodes
         ]
-        size = (
-            int(action_space.n)
-            if isinstance(action_space, spaces.Discrete)
-            else int(np.prod(action_space.shape or ()))
-        )
+        size = action_size(action_space)
         return replace(self, episodes=tuple(fitted), env_id=env_id, action_size=size)
 
     def transitions(self, subsample: int = 1, seed: int = 0) -> Steps:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rlgen.demonstrations.episodes import Demonstrations
+from rlgen.files import replace_file
 
 COLOURS = ("#0072B2", "#D55E00")
 
@@ -40,10 +40,7 @@ def draw(demos: Demonstrations, out: Path) -> None:
     ax.set_ylabel("episodes")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, dpi=130, format="png")
-        os.replace(partial, out)
+        replace_file(out, lambda partial: figure.savefig(partial, dpi=130, format="png"))
     except OSError as error:
         raise ValueError(f"cannot write {out}: {error}") from error

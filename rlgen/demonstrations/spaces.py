@@ -54,6 +54,11 @@ def native_spaces(venv: Any) -> tuple[spaces.Space, spaces.Space]:
     return venv.observation_space, venv.action_space
 
 
+def action_size(space: spaces.Space) -> int:
+    """Size A of an action as learned rewards see it: of a flat Box, or of the one-hot code of a Discrete."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else int(np.prod(space.shape or ()))
+
+
 def same_env(one: str, other: str) -> bool:
     """Whether two ids name one environment: `envs:rlgen/X-v0` is `rlgen/X-v0`."""
     return one.rpartition(":")[2] == other.rpartition(":")[2]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rlgen.demonstrations.episodes import Demonstrations
+from rlgen.files import replace_file
 
 
 def save(path: str | Path, demos: Demonstrations, extra: Mapping[str, np.ndarray] | None = None) -> None:
@@ -25,15 +25,14 @@ def save(path: str | Path, demos: Demonstrations, extra: Mapping[str, np.ndarray
     if demos.action_size is not None:
         raise ValueError("the actions are scaled for training: save demonstrations before fit")
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    arrays = {**as_arrays(demos), **(extra or {})}
+
+    def write(partial: Path) -> None:
+        with open(partial, "wb") as file:  # to a path numpy would add .npz
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **{**as_arrays(demos), **(extra or {})})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(path, write)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error}") from error
 

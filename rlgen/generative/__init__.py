@@ -6,7 +6,8 @@ constants beside it, in capitals. Where to look:
     losses, likelihoods   gan (adversarial losses and penalties), information (bounds on mutual information),
                           likelihoods (of pixels and codes), evidence (of what was seen in part)
     models, adversarial   adversarial (what they share), dcgan, improved_gan, infogan
-    models, with codes    likelihood and autoencoder (what they share), vae, resnet_vae, draw
+    models, with codes    likelihood_model (what all below share), autoencoder, posterior, vae, resnet_vae,
+                          draw
     models, pixel by      pixel_model (what they share), pixelcnn, pixelrnn; pixel_sampling: naive, cached,
       pixel                 Jacobi
     flows and masks       masks (who sees whom), masked (dense and convolutional layers, MADE), iaf

@@ -61,7 +61,7 @@ class DiagonalLSTM(PixelLayer):
         h = left + F.pad(right[:-width], (0, 0, 0, 0, width, 0))  # (N, B, h)
         return x + self.up(to_maps(h, height, width))
 
-    def walk(self, n: int, height: int, width: int) -> Walk:
+    def walk(self, n: int, width: int) -> Walk:
         """See the base class."""
         return _DiagonalWalk(self, n, width)
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from rlgen.generative.attention import AttentiveRead, AttentiveWrite, WholeRead, WholeWrite
 from rlgen.generative.autoencoder import Autoencoder, AutoencoderConfig
-from rlgen.generative.iaf import Gaussian, draw_posterior
 from rlgen.generative.lstm import LSTM
-from rlgen.generative.networks import linear
+from rlgen.generative.networks import glorot, linear
 from rlgen.generative.noise import gaussian
+from rlgen.generative.posterior import Gaussian, draw_posterior, posterior_noise
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,7 @@ class DRAW(Autoencoder):
                 raise ValueError(f"{name} is 1: choose a grid of 2 or more, or 0 for the whole image")
         super().__init__(config, config.steps * config.latent_size)
         generator = torch.Generator().manual_seed(seed)
-
-        def fill(weight: Tensor) -> Tensor:
-            return nn.init.xavier_uniform_(weight, generator=generator)
-
+        fill = glorot(generator)
         shape, hidden, gates = config.image_shape, config.hidden, 4 * config.hidden
         self.canvas = nn.Parameter(torch.zeros(shape))
         self.read = (
@@ -103,9 +100,7 @@ class DRAW(Autoencoder):
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes (B, T Z): a draw of the posterior, or the middle of each step's given those before."""
         shape = (self.config.steps, len(x), self.config.latent_size)
-        noise = torch.zeros(shape, device=x.device)
-        if generator is not None:
-            noise = gaussian(*shape, generator=generator, device=x.device)
+        noise = posterior_noise(*shape, generator=generator, device=x.device)
         return self._infer(self.features(self.check(x)), noise)[0]
 
     def outputs(self, z: Tensor) -> Tensor:

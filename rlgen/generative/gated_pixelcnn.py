@@ -105,7 +105,7 @@ class GatedNetwork(PixelNetwork):
             v, h = (maps.contiguous(memory_format=torch.channels_last) for maps in layer(v, h))
         return self.head(h)
 
-    def walk(self, n: int, height: int, width: int) -> NetworkWalk:
+    def walk(self, n: int, width: int) -> NetworkWalk:
         """See the base class."""
         return _GatedWalk(self, n, width)
 

@@ -11,13 +11,11 @@ Each step's Jacobian is triangular, with the gates on its diagonal. The order is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from rlgen.generative.likelihoods import gaussian_kl, gaussian_log_prob
 
 FARTHEST = 1e6
 """Entries of a code that are not yet found stay within this, so that none becomes infinite."""
@@ -85,44 +83,3 @@ class IAF(nn.Module):
         for step in reversed(self.steps):
             z = cast(IAFStep, step).inverse(z, context)
         return z
-
-
-class Gaussian(NamedTuple):
-    """Independent Gaussians, (B, ...) each, or one number for all."""
-
-    mean: Tensor
-    log_sigma: Tensor
-    """Log of the standard deviation."""
-
-
-def draw_posterior(
-    posterior: Gaussian,
-    noise: Tensor,
-    prior: Gaussian | None = None,
-    flow: IAF | None = None,
-    context: Tensor | None = None,
-    *,
-    sampled: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """A code from a Gaussian posterior, passed through a flow if there is one, and its divergence.
-
-    Args:
-        posterior: z_0 ~ N(mean, sigma^2), entries of shape (B, ...).
-        noise: (B, ...), from N(0, 1); zeros for the middle of the posterior.
-        prior: p(z); N(0, 1) unless given.
-        flow: T steps.
-        context: What they see of the image.
-        sampled: Whether the divergence is log q(z | x) - log p(z) at the draw, also without a flow.
-
-    Returns:
-        z (B, ...), and KL(q || p) by entry, (B, ...): in closed form without a flow, otherwise estimated by
-        log q(z | x) - log p(z) at the draw.
-    """
-    z = posterior.mean + posterior.log_sigma.exp() * noise
-    if flow is None and not sampled:
-        return z, gaussian_kl(*posterior, *(prior or ()))
-    log_q = gaussian_log_prob(noise) - posterior.log_sigma
-    if flow is not None:
-        z, log_det = flow(z, context)
-        log_q = log_q - log_det
-    return z, log_q - gaussian_log_prob(z, *(prior or ()))

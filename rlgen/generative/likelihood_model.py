@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.generative.settings import ImageConfig
+from rlgen.generative.weight_norm import initialise_from_data
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
 
@@ -48,7 +49,7 @@ class LikelihoodConfig(ImageConfig):
     """Decay of the averages of the parameters that are evaluated; 0 to evaluate the parameters themselves."""
 
     def from_bytes(self, images: Tensor) -> Tensor:
-        """uint8 (..., C, H, W) from 0 to 255 -> levels, the nearest below or equal."""
+        """uint8 (..., C, H, W) from 0 to 255 -> level floor(b L / 256): L bins of equal width."""
         return images if self.levels == 256 else (images.int() * self.levels // 256).to(torch.uint8)
 
     def to_bytes(self, x: Tensor) -> Tensor:
@@ -118,6 +119,7 @@ class LikelihoodModel(nn.Module):
             x: Training images (B, C, H, W), levels.
             generator: Draws noise.
         """
+        initialise_from_data(self, lambda: self.loss(x, generator))
 
     def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """What training minimises, a scalar in nats an image."""

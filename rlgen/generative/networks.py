@@ -28,6 +28,11 @@ def normal(std: float, generator: torch.Generator, *, cut: float | None = None) 
     return lambda weight: nn.init.trunc_normal_(weight, 0.0, std, -a, a, generator=generator)
 
 
+def glorot(generator: torch.Generator) -> Fill:
+    """First weights from U(-a, a), a^2 = 6 / (inputs + outputs)."""
+    return lambda weight: nn.init.xavier_uniform_(weight, generator=generator)
+
+
 def linear(in_features: int, out_features: int, fill: Fill, *, bias: bool = False) -> nn.Linear:
     """Linear layer, its bias 0."""
     return _filled(nn.Linear, fill, in_features, out_features, bias=bias)
@@ -195,8 +200,7 @@ class DenseGenerator(nn.Module):
         self.image_shape = image_shape
         sizes = (code_size, *hidden)
         self.layers = nn.ModuleList(
-            linear(i, j, lambda weight: nn.init.xavier_uniform_(weight, generator=generator))
-            for i, j in zip(sizes[:-1], sizes[1:], strict=True)
+            linear(i, j, glorot(generator)) for i, j in zip(sizes[:-1], sizes[1:], strict=True)
         )
         self.norms = nn.ModuleList(BatchNorm(j, gain=False, eps=1e-6) for j in hidden)
         pixels = math.prod(image_shape)

@@ -34,8 +34,8 @@ class Walk:
 class PixelLayer(nn.Module):
     """Maps (B, I, H, W) to maps (B, I, H, W); an output sees its own position and earlier ones."""
 
-    def walk(self, n: int, height: int, width: int) -> Walk:
-        """Position by position, of n maps, with the parameters as they are now."""
+    def walk(self, n: int, width: int) -> Walk:
+        """Position by position, of n maps of a width, with the parameters as they are now."""
         raise NotImplementedError
 
 
@@ -80,8 +80,8 @@ class PixelNetwork(nn.Module):
 
     head: Head
 
-    def walk(self, n: int, height: int, width: int) -> NetworkWalk:
-        """Pixel by pixel, of n images, with the parameters as they are now."""
+    def walk(self, n: int, width: int) -> NetworkWalk:
+        """Pixel by pixel, of n images of a width, with the parameters as they are now."""
         raise NotImplementedError
 
 
@@ -128,18 +128,18 @@ class StackedNetwork(PixelNetwork):
             x = layer(x)
         return self.head(x)
 
-    def walk(self, n: int, height: int, width: int) -> NetworkWalk:
+    def walk(self, n: int, width: int) -> NetworkWalk:
         """See the base class."""
-        return StackedWalk(self, n, height, width)
+        return StackedWalk(self, n, width)
 
 
 class StackedWalk(NetworkWalk):
     """A `StackedNetwork`, pixel by pixel."""
 
-    def __init__(self, network: StackedNetwork, n: int, height: int, width: int) -> None:
+    def __init__(self, network: StackedNetwork, n: int, width: int) -> None:
         self.first = ConvolutionWalk(network.first, n, width)
         layers: list[PixelLayer] = list(network.layers)  # type: ignore[arg-type]
-        self.layers = [layer.walk(n, height, width) for layer in layers]
+        self.layers = [layer.walk(n, width) for layer in layers]
         self.head = HeadWalk(network.head, n, width)
 
     def begin_row(self) -> None:

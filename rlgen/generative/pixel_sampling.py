@@ -69,7 +69,7 @@ def sample_naive(model: PixelModel, u: Tensor, given: Given | None = None) -> Te
 def sample_cached(model: PixelModel, u: Tensor, given: Given | None = None) -> Tensor:
     """The images of `sample_naive`, each layer computed at one position at a time."""
     canvas = _Canvas(model, u, given)
-    walk = model.network.walk(len(u), *u.shape[2:])
+    walk = model.network.walk(len(u), u.shape[3])
     for i, j in canvas.positions():
         if j == 0:
             walk.begin_row()

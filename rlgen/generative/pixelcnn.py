@@ -54,7 +54,7 @@ class ResidualBlock(PixelLayer):
         """(B, 2 h, H, W) -> (B, 2 h, H, W)."""
         return x + self.up(F.relu_(self.middle(F.relu_(self.down(F.relu(x))))))
 
-    def walk(self, n: int, height: int, width: int) -> Walk:
+    def walk(self, n: int, width: int) -> Walk:
         """See the base class."""
         return _BlockWalk(self, n, width)
 

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlgen.generative.autoencoder import Autoencoder, AutoencoderConfig
-from rlgen.generative.iaf import IAF, Gaussian, draw_posterior
+from rlgen.generative.iaf import IAF
 from rlgen.generative.masked import ConvMADE
 from rlgen.generative.noise import gaussian
-from rlgen.generative.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, initialise_from_data
+from rlgen.generative.posterior import Gaussian, draw_posterior, posterior_noise
+from rlgen.generative.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,6 @@ class ResNetVAE(Autoencoder):
         self.top = nn.Parameter(torch.zeros(config.channels, 1, 1))
         self.last = WeightNormConvTranspose2d(config.channels, channels, 5, **options)
 
-    def initialise(self, x: Tensor, generator: torch.Generator) -> None:
-        """Set scales and biases of all layers from training images (B, C, H, W), levels."""
-        initialise_from_data(self, lambda: self.loss(x, generator))
-
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
         """The image's part of each level's posterior, top level first."""
         h, parts = self.first(self.centred(x)), []
@@ -232,9 +229,7 @@ class ResNetVAE(Autoencoder):
         features, codes = self.features(self.check(x)), []
 
         def infer(level: Level, above: Above, i: int) -> Tensor:
-            noise = torch.zeros(len(x), *self.latent_shape, device=x.device)
-            if generator is not None:
-                noise = gaussian(*noise.shape, generator=generator, device=x.device)
+            noise = posterior_noise(len(x), *self.latent_shape, generator=generator, device=x.device)
             z, _ = level.infer(above, features[i], noise, False)
             codes.append(((z - above.prior.mean) * (-above.prior.log_sigma).exp()).flatten(1))
             return z

@@ -51,7 +51,7 @@ class RowLSTM(PixelLayer):
         h = line_lstm(pairs, weight[None], bias[None], self.state, lines, SHIFTS)
         return x + self.up(to_maps(h[0], height, width))
 
-    def walk(self, n: int, height: int, width: int) -> Walk:
+    def walk(self, n: int, width: int) -> Walk:
         """See the base class."""
         return _RowWalk(self, n, width)
 

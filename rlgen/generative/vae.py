@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlgen.generative.autoencoder import Autoencoder, AutoencoderConfig
-from rlgen.generative.iaf import IAF, Gaussian, draw_posterior
+from rlgen.generative.iaf import IAF
 from rlgen.generative.masked import MADE
-from rlgen.generative.networks import linear
+from rlgen.generative.networks import glorot, linear
 from rlgen.generative.noise import gaussian
+from rlgen.generative.posterior import Gaussian, draw_posterior, posterior_noise
 from rlgen.generative.residual import ResidualDecoder, ResidualEncoder
-from rlgen.generative.weight_norm import initialise_from_data
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,8 @@ class VAE(Autoencoder):
         self.encoder = make_encoder(config, generator)
         self.decoder = make_decoder(config, generator)
         self.sizes = (config.latent_size, config.latent_size, config.context_size if config.flow else 0)
-        self.posterior = linear(config.hidden[-1], sum(self.sizes), _glorot(generator), bias=True)
+        self.posterior = linear(config.hidden[-1], sum(self.sizes), glorot(generator), bias=True)
         self.flow = _flow(config, generator) if config.flow else None
-
-    def initialise(self, x: Tensor, generator: torch.Generator) -> None:
-        """Set scales and biases of the weight-normalised layers from training images (B, C, H, W), levels."""
-        initialise_from_data(self, lambda: self.loss(x, generator))
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
         """Mean and log sigma (B, Z) of the Gaussian, and the flow's context (B, context_size or 0)."""
@@ -126,9 +122,7 @@ class VAE(Autoencoder):
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Codes (B, Z): a draw of the posterior, or what becomes of the Gaussian's mean."""
-        noise = torch.zeros(len(x), self.code_size, device=x.device)
-        if generator is not None:
-            noise = gaussian(len(x), self.code_size, generator=generator, device=x.device)
+        noise = posterior_noise(len(x), self.code_size, generator=generator, device=x.device)
         return self._infer(self.features(self.check(x)), noise, False)[0]
 
     def represent(self, x: Tensor) -> Tensor:
@@ -156,18 +150,14 @@ class DenseDecoder(nn.Sequential):
 
     def __init__(self, config: VAEConfig, generator: torch.Generator) -> None:
         sizes = (config.latent_size, *config.hidden[::-1])
-        last = linear(sizes[-1], math.prod(config.image_shape), _glorot(generator), bias=True)
+        last = linear(sizes[-1], math.prod(config.image_shape), glorot(generator), bias=True)
         super().__init__(*_dense(sizes, generator), last, nn.Unflatten(1, config.image_shape))
 
 
 def _dense(sizes: Sequence[int], generator: torch.Generator) -> list[nn.Module]:
     pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    layers = [(linear(i, j, _glorot(generator), bias=True), nn.ELU()) for i, j in pairs]
+    layers = [(linear(i, j, glorot(generator), bias=True), nn.ELU()) for i, j in pairs]
     return [module for pair in layers for module in pair]
-
-
-def _glorot(generator: torch.Generator):
-    return lambda weight: nn.init.xavier_uniform_(weight, generator=generator)
 
 
 def _conv_encoder(config: VAEConfig, generator: torch.Generator) -> nn.Module:

@@ -18,7 +18,6 @@ ends more than they should.
 from __future__ import annotations
 
 import math
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rlgen.files import replace_file
 from rlgen.generative.gan import MLPDiscriminator
 from rlgen.rewards.base import LearnedReward, Transitions, check_batch
 from rlgen.rewards.normalizer import RunningNorm
@@ -248,10 +248,7 @@ def save_reward(path: str | Path, reward: DiscriminatorReward) -> None:
         "norm": reward.norm.state_dict(),
         "discriminator": reward.discriminator.state_dict(),
     }
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save(data, temporary)
-    os.replace(temporary, path)
+    replace_file(Path(path), lambda partial: torch.save(data, partial))
 
 
 def load_reward(path: str | Path) -> DiscriminatorReward:

@@ -1,0 +1,25 @@
+"""Files that are replaced as a whole: a crash leaves the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` write a file, with the ending of `path`, that then takes its place; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(partial)
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, data: str | bytes) -> None:
+    """Replace a file by text or bytes."""
+    replace_file(path, lambda partial: partial.write_bytes(data.encode() if isinstance(data, str) else data))
