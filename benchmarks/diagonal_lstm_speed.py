@@ -29,7 +29,7 @@ from torch import Tensor
 
 from benchmarks.images.plain_pixelrnn import plain_outputs
 from benchmarks.records import RESULTS, write_number
-from benchmarks.timing import take_turns
+from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli
 from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.pixel_network import StackedNetwork
@@ -86,8 +86,7 @@ def main(config: Config) -> float:
         ValueError: Fewer than five rounds.
         RuntimeError: The two do not give the same.
     """
-    if config.rounds < 5:
-        raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
+    check_rounds(config.rounds)
     torch.set_num_threads(1)
     model = PixelRNN(replace(DIAGONAL_BILSTM_MNIST, depth=config.depth, width=config.width))
     generator = torch.Generator().manual_seed(0)
@@ -102,12 +101,10 @@ def main(config: Config) -> float:
     ]
     take_turns(sides, config.warm_up)
     seconds = take_turns(sides, config.rounds)  # (R, 2)
-    ratios = seconds[:, 1] / seconds[:, 0]
-    value, (ours, theirs) = float(np.median(ratios)), 1000 * np.median(seconds, 0)
+    value, found = spread(seconds[:, 1] / seconds[:, 0])
+    ours, theirs = 1000 * np.median(seconds, 0)
     facts = {
-        "rounds": config.rounds,
-        "least": float(ratios.min()),
-        "most": float(ratios.max()),
+        **found,
         "ms_a_step": float(ours),
         "ms_a_step_plain": float(theirs),
         "difference": apart,
@@ -116,7 +113,7 @@ def main(config: Config) -> float:
         "batch_size": config.batch_size,
         "threads": torch.get_num_threads(),
     }
-    print(f"{ours:.0f} ms a step, plain {theirs:.0f} ms, ratios {ratios.min():.2f} to {ratios.max():.2f}")
+    print(f"{ours:.0f} ms a step, plain {theirs:.0f} ms, ratios {facts['least']:.2f} to {facts['most']:.2f}")
     print(f"{FIGURE}: {value:.2f}", flush=True)
     given = [f"{k}={facts[k]}" for k in ("depth", "width", "batch_size") if facts[k] != getattr(Config, k)]
     path = config.results / "sampling" / ("-".join([FIGURE, *given]) + ".json")

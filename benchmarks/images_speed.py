@@ -27,7 +27,7 @@ from torch import nn
 from benchmarks.images import plain
 from benchmarks.images.plain_improved_gan import PlainImprovedGAN
 from benchmarks.records import RESULTS, write_number
-from benchmarks.timing import take_turns
+from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli
 from rlgen.generative.adversarial import AdversarialModel, Batch, descend, make_optimizers
 from rlgen.generative.dcgan import DCGAN, DCGAN_28
@@ -79,13 +79,10 @@ def measure(name: str, config: Config) -> float:
     sides = [lambda: timed(ours, n), lambda: timed(lambda: other.step(batch), n)]
     take_turns(sides, config.warm_up)
     seconds = take_turns(sides, config.rounds)  # (R, 2)
-    ratios = seconds[:, 0] / seconds[:, 1]
-    figure, ratio = f"{name}_step_ratio", float(np.median(ratios))
+    figure, (ratio, found) = f"{name}_step_ratio", spread(seconds[:, 0] / seconds[:, 1])
     facts = {
-        "rounds": config.rounds,
+        **found,
         "steps_a_round": n,
-        "least": float(ratios.min()),
-        "most": float(ratios.max()),
         "ms_a_step": float(1000 * np.median(seconds[:, 0]) / n),
         "ms_a_step_plain": float(1000 * np.median(seconds[:, 1]) / n),
         "batch_size": model.config.batch_size,
@@ -137,8 +134,7 @@ def main(config: Config) -> dict[str, float]:
     Raises:
         ValueError: An unknown model, or fewer than five rounds.
     """
-    if config.rounds < 5:
-        raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
+    check_rounds(config.rounds)
     for name in config.models:
         cli.check_known("model", name, list(CASES))
     torch.set_num_threads(1)

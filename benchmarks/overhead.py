@@ -46,7 +46,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from benchmarks.demonstrations import ant_demonstrations
 from benchmarks.records import RESULTS, write_number
 from benchmarks.sides import Metered, Peer, Side
-from benchmarks.timing import take_turns
+from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli, demonstrations
 from rlgen.presets import imitation_preset_for, preset_for
 from rlgen.recorder import flat_sizes
@@ -170,16 +170,15 @@ def compare(
 
 def note(figure: str, seconds: np.ndarray, steps: int, config: Config, **facts: Any) -> float:
     """Print and record the median ratio of seconds (R, 2), plain and with the reward."""
-    ratios = seconds[:, 1] / seconds[:, 0]
-    ratio, least, most = float(np.median(ratios)), float(ratios.min()), float(ratios.max())
+    ratio, found = spread(seconds[:, 1] / seconds[:, 0])
     speed = steps / np.median(seconds[:, 0])
     print(
-        f"{len(ratios)} rounds of {steps} steps, {speed:.0f} steps/s plain, ratios {least:.3f} to {most:.3f}"
+        f"{len(seconds)} rounds of {steps} steps, {speed:.0f} steps/s plain, ratios {found['least']:.3f} to "
+        f"{found['most']:.3f}"
     )
     print(f"{figure}: {ratio:.3f}", flush=True)
     path = config.results / "overhead" / config.reward / f"{figure}.json"
-    facts = {"rounds": len(ratios), "least": least, "most": most, **facts}
-    write_number(path, figure, ratio, "ratio of wall times", **facts)
+    write_number(path, figure, ratio, "ratio of wall times", **found, **facts)
     return ratio
 
 
@@ -189,8 +188,7 @@ def main(config: Config) -> dict[str, float]:
     Raises:
         ValueError: an unknown case, fewer than five rounds, no demonstrations, no imitation.
     """
-    if config.rounds < 5:
-        raise ValueError(f"rounds is {config.rounds}: a median wants at least five")
+    check_rounds(config.rounds)
     known, measure = (VIME_CASES, measure_vime) if config.reward == "vime" else (GAIL_CASES, measure_gail)
     cases = config.cases or tuple(known)
     for name in cases:

@@ -32,6 +32,7 @@ from torch import Tensor
 
 from benchmarks.images.data import load
 from benchmarks.records import RESULTS, write_number
+from benchmarks.timing import spread
 from rlgen import cli
 from rlgen.files import replace_file
 from rlgen.generative.likelihood_model import descend, make_optimizer
@@ -152,13 +153,11 @@ def report(name: str, seconds: np.ndarray, difference: float, config: Config) ->
     for m, method in enumerate(METHODS):
         if m == 0:
             continue
-        ratios, figure = seconds[:, 0] / seconds[:, m], f"{name}_{method}_speedup"
-        figures[figure] = float(np.median(ratios))
+        figure = f"{name}_{method}_speedup"
+        figures[figure], found = spread(seconds[:, 0] / seconds[:, m])
         print(f"{figure}: {figures[figure]:.1f}", flush=True)
         facts = {
-            "rounds": config.rounds,
-            "least": float(ratios.min()),
-            "most": float(ratios.max()),
+            **found,
             "seconds_naive": float(medians[0]),
             "seconds": float(medians[m]),
             "batch_size": config.batch_size,

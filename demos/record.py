@@ -50,7 +50,7 @@ class Config:
     """Keep only episodes that reach the time limit."""
     min_return: Annotated[cli.MaybeNumber, cli.number("none")] = None
     """Keep only episodes that earn at least as much."""
-    seed: Annotated[int, cli.whole("10000", least=0)] = 10_000
+    seed: Annotated[int, cli.seed("10000")] = 10_000
     """Episode k starts from seed + k."""
     stochastic: bool = False
     """Sample actions instead of taking the most likely one."""

@@ -4,15 +4,15 @@
     python -m demos.train_expert --resume logs/expert/Hopper-v5_1
     python -m demos.record logs/expert/Hopper-v5_1 --out demos/hopper.npz
 
-Plain SB3, with the commands' checkpoints, evaluations and curve. `EXPERTS` has what made the shipped files,
-and what is to make Ant's and Humanoid's; on-policy the reward is normalised besides.
+Plain SB3, with the commands' checkpoints, evaluations and curve. The shipped files were made by PPO with
+`STEPS` and `PPO`, as Ant's and Humanoid's are to be; on-policy the reward is normalised besides.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +20,23 @@ from rlgen import cli
 from rlgen.options import Options, shared_plan
 from rlgen.presets import ON_POLICY, preset_for
 
-
-@dataclass(frozen=True)
-class Expert:
-    """What an environment's expert departs in from the preset of `rlgen.train_vime`."""
-
-    n_timesteps: int
-    """Environment steps."""
-    algo: str = "ppo"
-    """SB3 algorithm."""
-    hyperparams: dict[str, Any] = field(default_factory=dict)
-    """Arguments of the SB3 class."""
-
-
-PPO = {"learning_rate": "lin_3e-4", "policy_kwargs": {"log_std_init": -0.5}}
-EXPERTS = {
-    "HalfCheetah-v5": Expert(10_000_000, hyperparams=PPO),
-    "Hopper-v5": Expert(3_000_000, hyperparams=PPO),
-    "Walker2d-v5": Expert(10_000_000, hyperparams=PPO),
-    "Ant-v5": Expert(20_000_000, hyperparams=PPO),
-    "Humanoid-v5": Expert(30_000_000, hyperparams=PPO),
+STEPS = {
+    "HalfCheetah-v5": 10_000_000,
+    "Hopper-v5": 3_000_000,
+    "Walker2d-v5": 10_000_000,
+    "Ant-v5": 20_000_000,
+    "Humanoid-v5": 30_000_000,
 }
+"""Environment steps of each expert."""
+PPO: dict[str, Any] = {"learning_rate": "lin_3e-4", "policy_kwargs": {"log_std_init": -0.5}}
+"""What they depart in from the preset of `rlgen.train_vime`."""
 
 
 @dataclass(frozen=True)
 class Config(Options):
     """Train an expert with SB3 on the environment's own reward.
 
-    Defaults come from the environment's entry in `EXPERTS`, else from the preset of `rlgen.train_vime`.
+    Defaults come from `STEPS` and `PPO`, elsewhere from the preset of `rlgen.train_vime`.
     """
 
 
@@ -75,13 +64,12 @@ def new_plan(config: Config) -> dict[str, Any]:
         ValueError: no environment.
     """
     if not config.env:
-        raise ValueError(f"no environment: pass --env ID, such as {', '.join(EXPERTS)}, or --resume RUN")
-    expert = EXPERTS.get(config.env)
-    algo = config.algo or (expert.algo if expert else "ppo")
+        raise ValueError(f"no environment: pass --env ID, such as {', '.join(STEPS)}, or --resume RUN")
+    algo = config.algo or "ppo"
     name, preset = preset_for(config.env, algo)
-    if expert and expert.algo == algo:
-        hyperparams = {**preset.hyperparams, **expert.hyperparams}
-        preset = replace(preset, n_timesteps=expert.n_timesteps, hyperparams=hyperparams)
+    if config.env in STEPS and algo == "ppo":
+        hyperparams = {**preset.hyperparams, **PPO}
+        preset = replace(preset, n_timesteps=STEPS[config.env], hyperparams=hyperparams)
         name = f"{name}, expert"
     preset = replace(preset, normalize_reward=algo in ON_POLICY)
     plan = {

@@ -17,13 +17,11 @@ from gymnasium import spaces
 from gymnasium.wrappers import RescaleAction
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, sync_envs_normalization
-from torch import nn
 
 import rlgen
 from rlgen.episode_log import EnvironmentNaN, EpisodeLog
+from rlgen.hyperparams import sb3_arguments
 from rlgen.presets import OFF_POLICY
 from rlgen.recorder import TransitionRecorder, check_spaces
 
@@ -40,19 +38,7 @@ ALGORITHMS = {
     "crossq": "sb3_contrib:CrossQ",
     "dqn": "stable_baselines3:DQN",
 }
-ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "leaky_relu": nn.LeakyReLU,
-}
-AT_LEAST_ONE = ("n_steps", "n_epochs", "batch_size", "buffer_size", "train_freq")
-AT_MOST_ONE = ("gamma", "gae_lambda", "tau")
-SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 EVAL_SEED = 50_000  # added to the seed for the evaluation environment; demonstrations start from 10_000 on
-NOISE = 0.1  # TD3 and DDPG explore not at all without
 
 
 @dataclass(frozen=True)
@@ -239,8 +225,7 @@ def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
     algorithm = getattr(import_module(module), name)
     _check_actions(setup, venv.action_space)
     parameters = inspect.signature(algorithm).parameters
-    _check_hyperparams(setup, parameters)
-    arguments = _arguments(setup, venv, parameters)
+    arguments = sb3_arguments(setup.algo, setup.hyperparams, parameters, venv.action_space)
     try:
         return algorithm(env=venv, seed=setup.seed, device=setup.device, verbose=0, **arguments)
     except (TypeError, ValueError, AssertionError, MemoryError) as error:
@@ -252,77 +237,6 @@ def _check_actions(setup: Setup, space: spaces.Space) -> None:
     if setup.algo in OFF_POLICY and discrete != (setup.algo == "dqn"):
         able = "ppo, trpo, a2c or dqn" if discrete else "ppo, trpo, a2c, sac, td3, ddpg, tqc or crossq"
         raise ValueError(f"{setup.algo} does not take the actions of {setup.env}, {space}: use --algo {able}")
-
-
-def _check_hyperparams(setup: Setup, parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Refuse a hyperparameter that SB3's class does not take, and what is no number where it takes one."""
-    ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
-    known = sorted(parameters.keys() - ours)
-    for key, value in setup.hyperparams.items():
-        if key not in known:
-            close = get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-            raise ValueError(f"{setup.algo} has no hyperparameter {key!r}: {hint}")
-        kind = str(parameters[key].annotation)
-        if type(parameters[key].default) is bool and not isinstance(value, bool):
-            raise ValueError(f"{key} is {value!r}: give True or False")
-        if key == "policy" and value != "MlpPolicy":
-            raise ValueError(f"policy is {value!r}: observations are flat, take MlpPolicy or leave it out")
-        if type(parameters[key].default) is int and isinstance(value, float) and not value.is_integer():
-            raise ValueError(f"{key} is {value}: give a whole number")
-        number = ("float" in kind or "int" in kind) and "str" not in kind and key not in SCHEDULED
-        if number and (isinstance(value, str | bool) or (value is None and "None" not in kind)):
-            raise ValueError(f"{key} is {value!r}: give a number, such as {parameters[key].default or 0.01}")
-        if key in AT_LEAST_ONE and isinstance(value, int | float) and value < 1:
-            raise ValueError(f"{key} is {value}: give 1 or more")
-        if key in AT_MOST_ONE and isinstance(value, int | float) and not 0 <= value <= 1:
-            raise ValueError(f"{key} is {value}: give a number from 0 to 1")
-        if key in SCHEDULED and isinstance(value, int | float) and not value > 0:
-            raise ValueError(f"{key} is {value}: give more than 0")
-
-
-def _arguments(setup: Setup, venv: VecEnv, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """Hyperparameters as SB3 wants them."""
-    arguments: dict[str, Any] = {"policy": "MlpPolicy", **setup.hyperparams}
-    for key, value in arguments.items():
-        if type(parameters[key].default) is int and isinstance(value, float) and value.is_integer():
-            arguments[key] = int(value)  # 1e5
-    for key in SCHEDULED:
-        if isinstance(arguments.get(key), str):
-            arguments[key] = _schedule(key, arguments[key])
-    noise = arguments.get("action_noise", NOISE if setup.algo in ("td3", "ddpg") else None)
-    if noise is not None:
-        size = np.ones(venv.action_space.shape or ())
-        if not isinstance(noise, int | float) or noise < 0:
-            raise ValueError(f"action_noise is {noise!r}: give a standard deviation, such as {NOISE}")
-        arguments["action_noise"] = NormalActionNoise(0.0 * size, noise * size)
-    if isinstance(arguments.get("train_freq"), list):
-        arguments["train_freq"] = tuple(arguments["train_freq"])
-    if "policy_kwargs" in arguments:
-        arguments["policy_kwargs"] = _policy_kwargs(arguments["policy_kwargs"])
-    return arguments
-
-
-def _schedule(key: str, text: str) -> LinearSchedule:
-    kind, _, value = text.partition("_")
-    try:
-        if kind == "lin":
-            return LinearSchedule(float(value), 0.0, 1.0)
-    except ValueError:
-        pass
-    raise ValueError(f"{key} is {text!r}: give a number, or lin_3e-4 to fall linearly to 0")
-
-
-def _policy_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"policy_kwargs is {given!r}: give a dict such as {{'net_arch': [64, 64]}}")
-    kwargs = dict(given)
-    name = kwargs.get("activation_fn")
-    if isinstance(name, str):
-        if name not in ACTIVATIONS:
-            raise ValueError(f"activation_fn is {name!r}: choose one of {', '.join(ACTIVATIONS)}")
-        kwargs["activation_fn"] = ACTIVATIONS[name]
-    return kwargs
 
 
 def replay_bytes(model: BaseAlgorithm) -> int:
