@@ -122,8 +122,19 @@ class PixelCNN(PixelModel):
 PIXELCNN_MNIST = PixelCNNConfig(learning_rate=2e-3, epochs=60, constant_epochs=20, average_decay=0.999)
 """Binary images of 28 x 28; 81.30 nats on static MNIST in the paper, which leaves the sizes out."""
 
-PIXELCNN_MNIST_SMALL = replace(PIXELCNN_MNIST, width=24, epochs=22, constant_epochs=5)
-"""The same for a CPU core and two hours: a step takes little more than half the time."""
+PIXELCNN_MNIST_SMALL = replace(
+    PIXELCNN_MNIST,
+    first_kernel=27,
+    kernel=5,
+    width=24,
+    depth=4,
+    learning_rate=5e-3,
+    epochs=14,
+    constant_epochs=4,
+    gradient_norm=1.0,
+)
+"""The same for a CPU core and an hour and a half. The first kernel reaches 13 rows up: with little depth that is
+the cheapest way to see far (1,200 steps of 7 layers lead to 94.7 nats with a kernel of 7, to 90.9 with 27)."""
 
 GATED_PIXELCNN_MNIST = replace(PIXELCNN_MNIST, layer="gated")
 """The same with gated layers, at nearly twice the cost of a step."""
