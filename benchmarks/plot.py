@@ -70,6 +70,19 @@ class Config:
     """Folder of the records."""
 
 
+def check(config: Config) -> None:
+    """Refuse numbers that cannot be drawn.
+
+    Raises:
+        ValueError: names the flag.
+    """
+    if not 0 < config.smooth <= 1:
+        raise ValueError(f"--smooth {config.smooth}: give a share of the x axis, above 0 and up to 1")
+    for flag, value, least in (("points", config.points, 2), ("columns", config.columns, 1)):
+        if value < least:
+            raise ValueError(f"--{flag} {value}: give {least} or more")
+
+
 def smoothed(x: np.ndarray, y: np.ndarray, grid: np.ndarray, width: float) -> np.ndarray:
     """Mean of the y with grid point - width < x <= grid point; without any, the last y before it.
 
@@ -167,6 +180,7 @@ def draw(curves: list[Curve], config: Config) -> Figure:
 
 def main(config: Config) -> Path:
     """Draw, write png and svg, return the png's path."""
+    check(config)
     name = "curves.png" if config.x == "step" else "curves-time.png"
     out = config.out or config.results / config.benchmark / name
     if out.suffix not in {".png", ".svg"}:

@@ -72,8 +72,10 @@ def main(config: Config) -> None:
     Raises:
         ValueError: for what the user can mend.
     """
-    if (config.out is None and config.minari is None) or (config.out and config.out.suffix != ".npz"):
+    if config.out is None and config.minari is None:
         raise ValueError("nowhere to write: pass --out FILE.npz or --minari ID, or both")
+    if config.out:
+        cli.check_output("--out", config.out, ".npz")
     import numpy as np
 
     from rlgen import enjoy

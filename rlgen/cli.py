@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
+import os
 import re
 import sys
 import warnings
@@ -87,23 +89,28 @@ PAIRS = PrimitiveConstructorSpec(
 
 def read_whole(text: str, least: int = 1, most: int | None = None) -> int:
     """'5', '1_000' or '1e6' -> int."""
-    value = read_number(text)
+    value = _finite(text)
+    if value is None or value != int(value) or value < least:
+        raise ValueError(f"{text!r} is not a whole number of at least {least}")
     if most is not None and value > most:
         raise ValueError(f"{text!r} is too large: give at most {most}")
-    if value != int(value) or value < least:
-        raise ValueError(f"{text!r} is not a whole number of at least {least}, such as 5000 or 1e6")
     return int(value)
 
 
 def read_number(text: str) -> float:
     """A finite number."""
+    value = _finite(text)
+    if value is None:
+        raise ValueError(f"{text!r} is not a number, such as 0.3 or 1e6")
+    return value
+
+
+def _finite(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        value = float("inf")
-    if abs(value) == float("inf") or value != value:
-        raise ValueError(f"{text!r} is not a number, such as 0.3 or 1e6")
-    return value
+        return None
+    return value if math.isfinite(value) else None
 
 
 def read_pairs(args: Sequence[str]) -> dict[str, Any]:
@@ -133,6 +140,24 @@ def nearest(text: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}? All: {listed}" if close else f"choose one of {listed}"
 
 
+def check_output(flag: str, path: Path, suffix: str = "") -> None:
+    """Refuse a path that could not be written in the end, and make its folder.
+
+    Raises:
+        ValueError: another ending, a folder, or a place where nothing can be written.
+    """
+    if suffix and path.suffix != suffix:
+        raise ValueError(f"{flag} is {str(path)!r}: give a path that ends in {suffix}")
+    if path.is_dir():
+        raise ValueError(f"{flag} is {str(path)!r}, a folder: give a file's path")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{flag} {path} cannot be written: {error}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{flag} {path} cannot be written: no permission for its folder")
+
+
 def check_known(kind: str, text: str, known: Sequence[str]) -> None:
     """A name must be one of those known.
 
@@ -145,8 +170,11 @@ def check_known(kind: str, text: str, known: Sequence[str]) -> None:
 
 def module_of(config: type) -> str:
     """What `python -m` runs for a command, told by its dataclass of flags."""
-    spec = sys.modules[config.__module__].__spec__
-    return (spec.name if spec else config.__module__).removesuffix(".__main__")
+    module = sys.modules[config.__module__]
+    if module.__spec__:
+        return module.__spec__.name.removesuffix(".__main__")
+    file = Path(module.__file__ or "")  # run as a script: python demos/record.py
+    return f"{file.resolve().parent.name}.{file.stem}"
 
 
 def parse(config: type[C], argv: Sequence[str]) -> C:
@@ -176,13 +204,15 @@ def unbox(text: str) -> str:
     lines = [line.strip("│ ") for line in COLOUR.sub("", text).splitlines()[1:]]
     told = dropwhile(RULE.match, lines)
     paragraph = takewhile(lambda line: line and not RULE.match(line), told)
-    return " ".join(paragraph).removeprefix("Error parsing ")
+    told = " ".join(paragraph).removeprefix("Error parsing ")
+    missing = re.match(r"Missing from [^:]+: (\S+)", told)
+    return f"{missing[1]} is missing: see --help" if missing else told
 
 
 def _unknown(text: str, names: Sequence[str]) -> str:
     if not text.startswith("-"):
         return f"unknown argument {text!r}: see --help"
-    close = get_close_matches(text, [f"--{name.replace('_', '-')}" for name in names], n=1, cutoff=0.5)
+    close = get_close_matches(text, [f"--{name.replace('_', '-')}" for name in names], n=1, cutoff=0.75)
     return f"unknown flag {text!r}: {f'did you mean {close[0]}?' if close else 'see --help'}"
 
 
@@ -206,7 +236,7 @@ def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None
 
 
 def _one_line(message: Warning | str, *_where: object, **_source: object) -> str:
-    return "warning: " + " ".join(str(message).split()) + "\n"
+    return "warning: " + " ".join(COLOUR.sub("", str(message)).split()) + "\n"
 
 
 def _fail(error: Exception, status: int) -> int:

@@ -70,14 +70,14 @@ def main(config: Config) -> dict[str, Any]:
     Raises:
         ValueError: no run folder, a damaged checkpoint, a record that is not an .npz.
     """
-    if config.record and config.record.suffix != ".npz":
-        raise ValueError(f"--record is {str(config.record)!r}: give a path that ends in .npz")
+    if config.record:
+        cli.check_output("--record", config.record, ".npz")
     import numpy as np
 
     from rlgen import demonstrations, runs
 
     setup = runs.read_setup(config.run)
-    folder = config.checkpoint or runs.latest_checkpoint(config.run)
+    folder = find_checkpoint(config.run, config.checkpoint)
     model, venv = runs.load(config.run, folder)
     played = [play(model, venv, config.seed + k, not config.stochastic) for k in range(config.episodes)]
     result = {"checkpoint": str(folder), "stochastic": config.stochastic, **summary(played)}
@@ -97,6 +97,23 @@ def main(config: Config) -> dict[str, Any]:
         print(f"warning: no video ({setup.env} has no pictures: render_modes {modes})", file=sys.stderr)
     atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
     return result
+
+
+def find_checkpoint(run: Path, asked: Path | None) -> Path | None:
+    """The newest intact checkpoint, or the one asked for by its path or its name, such as step_50000.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    from rlgen import folder, runs
+
+    if asked is None:
+        return runs.latest_checkpoint(run)
+    for place in (asked, run / "checkpoints" / asked, run / asked):
+        if (place / "manifest.json").is_file():
+            return place
+    known = [path.name for path in folder.checkpoint_folders(run)] + ["final"] * folder.has_final(run)
+    raise ValueError(f"--checkpoint {asked} is none; {run} has {', '.join(known) or 'none at all'}")
 
 
 def play(model: Any, venv: Any, seed: int, deterministic: bool = True) -> Played:

@@ -97,6 +97,10 @@ def new_plan(config: Config) -> dict[str, Any]:
     if config.env:
         training.check_env_id(config.env)  # registers ours: some files are read by the time limit
     demos = demonstrations.load(file, env_id=config.env, download=config.download)
+    longest = max(len(episode) for episode in demos.episodes)
+    if (config.subsample or 1) > longest:
+        asked = f"--subsample {config.subsample}"
+        raise ValueError(f"{asked}: the longest demonstration has {longest} steps, give that at most")
     env, cloning = demos.env_id or "", config.algo == "bc"
     setting = config.setting or "default"
     algo = "ppo" if cloning else config.algo or ("trpo" if setting == "paper" else "ppo")
@@ -241,6 +245,9 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
         if plan["bc_epochs"]:
             cloning.check(model, *demos.transitions(plan["subsample"], setup.seed)[:2])
         print(demonstrations.report(demos))
+        if plan["subsample"] > 1:
+            n = len(demos.transitions(plan["subsample"], setup.seed).obs)
+            print(f"{n:,} of the steps are imitated, by --subsample {plan['subsample']}")
         plan["random_return"] = scores.random_return(setup)
         plan["demos_return"] = None if demos.returns is None else float(demos.returns.mean())
         plan["expert_return"] = demos.expert_return

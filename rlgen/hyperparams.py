@@ -70,6 +70,8 @@ def _check(algo: str, hyperparams: Mapping[str, Any], parameters: Mapping[str, i
     ours = {"env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model"}
     known = sorted(parameters.keys() - ours)
     for key, value in hyperparams.items():
+        if key in ("env", "seed", "device"):
+            raise ValueError(f"{key} is no hyperparameter: pass --{key}")
         if key not in known:
             close = get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"

@@ -46,8 +46,8 @@ class Options:
     """Log to Weights & Biases too."""
     progress: Annotated[bool, arg(aliases=["-P"])] = False
     """A progress bar, on a terminal."""
-    log_folder: Annotated[Path, arg(aliases=["-f"], metavar="DIR")] = Path("logs")
-    """Runs are kept in DIR, in vime/ENV_K, gail/ENV_K or expert/ENV_K."""
+    log_folder: Annotated[cli.MaybePath, cli.one(Path, "DIR", "logs"), arg(aliases=["-f"])] = None
+    """Runs are kept in a folder of DIR for each command, as ENV_K."""
     resume: Annotated[cli.MaybePath, cli.one(Path, "RUN", "none")] = None
     """Continue this run; all else comes from its config.json, and -n may lengthen it."""
     video: bool = False

@@ -46,7 +46,8 @@ class ProgressLines(BaseCallback):
         steps = self.num_timesteps
         speed = (steps - self._start_steps) / max(now - self._start, 1e-9)
         left = max(self.total - steps, 0) / max(speed, 1e-9)
-        parts = [f"{steps:>9,} steps {100 * steps / max(self.total, 1):3.0f} %", f"{speed:,.0f} steps/s"]
+        share = min(100 * steps / max(self.total, 1), 100)  # whole rollouts may go beyond
+        parts = [f"{steps:>9,} steps {share:3.0f} %", f"{speed:,.0f} steps/s"]
         parts.append(f"{duration(left)} left")
         episodes = [episode["r"] for episode in self.model.ep_info_buffer or []]
         if episodes:

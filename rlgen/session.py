@@ -64,7 +64,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
     if options.track and not find_spec("wandb"):
-        raise ValueError("--track needs the package wandb: pip install 'rlgen[track]'")
+        raise ValueError("--track needs the package wandb: pip install wandb")
     limit_threads()
     checkpoint = None
     if options.resume:
@@ -72,7 +72,14 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         stored = runs.read_config(run)
         made_by = stored.get("command")
         if made_by != name.rpartition(".")[2]:
-            raise ValueError(f"{run} is of the command {made_by}, not of {name}: resume it with that")
+            home = "demos" if made_by == "train_expert" else "rlgen"
+            raise ValueError(
+                f"{run} is not of {name}: resume it with python -m {home}.{made_by} --resume {run}"
+            )
+        if options.log_folder and options.log_folder.resolve() not in run.resolve().parents:
+            raise ValueError(
+                f"--log-folder {options.log_folder}: {run} stays where it is, leave --log-folder out"
+            )
         plan = resumed_plan(run, command.flags(options, stored))
         checkpoint = runs.check_resume(run, options.env) if begun(run) else None
         steps = plan["total_timesteps"]
@@ -83,7 +90,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     else:
         plan = new_plan()
         model, learner = command.build(plan)
-        run = runs.new_run(options.log_folder, command.kind, plan["setup"]["env"])
+        run = runs.new_run(options.log_folder or Path("logs"), command.kind, plan["setup"]["env"])
         runs.write_config(run, plan)
     announce(run, plan, model, learner, checkpoint)
     if not checkpoint:

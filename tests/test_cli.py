@@ -69,7 +69,7 @@ def test_values_of_pairs_are_never_run():
     [
         (["-n", "1.5"], "-n/--total-timesteps: '1.5' is not a whole number of at least 1"),
         (["-n", "0"], "at least 1"),
-        (["-n", "many"], "'many' is not a number"),
+        (["-n", "many"], "'many' is not a whole number of at least 1"),
         (["-n"], "Missing value for argument '-n/--total-timesteps'"),
         (["--eta", "nan"], "--eta: 'nan' is not a number"),
         (["--eta", "inf"], "not a number"),
@@ -80,6 +80,7 @@ def test_values_of_pairs_are_never_run():
         (["-params", "gamma:{1,2}"], "'gamma:{1,2}': give a number, a word"),
         (["--evn", "A-v0"], "unknown flag '--evn': did you mean --env?"),
         (["--zzzzzz"], "unknown flag '--zzzzzz': see --help"),
+        (["--verbose"], "unknown flag '--verbose': see --help"),
         (["stray"], "unknown argument 'stray': see --help"),
     ],
 )
@@ -100,7 +101,7 @@ def test_a_bad_flag_is_one_plain_line_on_a_terminal_too(encoding):
     os.close(ours)
     os.close(theirs)
     assert told.returncode == 2
-    assert told.stderr == "error: --seed: 'many' is not a number, such as 0.3 or 1e6\n"
+    assert told.stderr == "error: --seed: 'many' is not a whole number of at least 0\n"
 
 
 def test_help_is_printed_and_leaves_with_0(capsys):

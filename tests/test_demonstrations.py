@@ -125,7 +125,7 @@ def test_an_episode_shorter_than_the_subsampling_gives_one_transition():
 def test_take_gives_the_first_episodes_and_no_more_than_there_are():
     demos = pendulum(episode(3), episode(4), episode(5))
     assert [len(e) for e in demos.take(2).episodes] == [3, 4]
-    with pytest.raises(ValueError, match=r"has 3 episodes: 4 cannot be taken"):
+    with pytest.raises(ValueError, match=r"has 3 episodes: take 1 or more, not 4"):
         demos.take(4)
 
 
@@ -161,6 +161,14 @@ def test_a_wrong_size_names_the_task_that_it_fits(size, told):
         replace(pendulum(states), env_id=None).fit(env.observation_space, env.action_space, "Ant-v5")
     assert f"demos have {size} observation features, Ant-v5 has 105" in str(error.value)
     assert told in str(error.value)
+    env.close()
+
+
+def test_a_size_that_arguments_brought_about_asks_to_leave_them_out():
+    states = replace(episode(3), obs=np.zeros((4, 11), np.float32), actions=None)
+    env = gym.make("Hopper-v5", exclude_current_positions_from_observation=False)
+    with pytest.raises(ValueError, match="11 observation features, Hopper-v5 has 12: leave --env-kwargs out"):
+        replace(pendulum(states), env_id=None).fit(env.observation_space, env.action_space, "Hopper-v5")
     env.close()
 
 

@@ -143,7 +143,8 @@ def test_returns_are_the_environments_own_under_normalisation(tmp_path):
         ([], "RUN"),
         (["nowhere"], "nowhere is not a run folder"),
         (["{run}", "--record", "demos.csv"], "give a path that ends in .npz"),
-        (["{run}", "--checkpoint", "{run}/tensorboard"], "is damaged: its manifest cannot be read"),
+        (["{run}", "--record", "/dev/null/x.npz"], "--record /dev/null/x.npz cannot be written"),
+        (["{run}", "--checkpoint", "{run}/tensorboard"], "tensorboard is none; {run} has step_"),
         (["{run}", "-n", "0"], "not a whole number of at least 1"),
         (["{run}", "--vdeo"], "did you mean --video?"),
     ],
@@ -151,7 +152,13 @@ def test_returns_are_the_environments_own_under_normalisation(tmp_path):
 def test_bad_input_is_one_line_and_status_2(pendulum, argv, message, capsys):
     assert cli.run(main, Config, [part.format(run=pendulum) for part in argv]) == 2
     err = capsys.readouterr().err
-    assert message in err and err.startswith("error: ") and err.count("\n") == 1
+    assert message.format(run=pendulum) in err and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_checkpoint_is_found_by_its_name(pendulum):
+    (name, *_) = sorted(path.name for path in (pendulum / "checkpoints").glob("step_*"))
+    result = main(Config(pendulum, episodes=1, checkpoint=Path(name)))
+    assert result["checkpoint"] == str(pendulum / "checkpoints" / name)
 
 
 def test_the_backends_that_are_tried(monkeypatch):

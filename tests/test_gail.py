@@ -358,6 +358,7 @@ def test_the_paper_setting_trains(file, tmp_path):
             "leave --reward-params out",
         ),
         (["--demos", "FILE", "--reward", "FILE", "--refit-every", "9"], "leave --refit-every out"),
+        (["--demos", "FILE", "--subsample", "999"], "--subsample 999: the longest demonstration has"),
         (["--demos", "FILE", "--refit-every", "0"], "'0' is not a whole number of at least 1"),
         (["--demos", "FILE", "--reward", "FILE"], "--reward FILE is not a saved reward"),
         (["--demos", "FILE", "--algo", "bc", "-n", "9"], "leave -n (--total-timesteps) out"),
@@ -376,7 +377,7 @@ def test_the_paper_setting_trains(file, tmp_path):
         (["--demos", "FILE", "--reward-params", "absorbing:True", "-params", "gamma:1.0"], "gamma is 1"),
         (["--demos", "FILE", "--env-kwargs", "foo:1"], "cannot make Pendulum-v1 with {'foo': 1}"),
         (
-            ["--demos", "FILE", "--algo", "bc", "--n-demos", "1", "--subsample", "500"],
+            ["--demos", "FILE", "--algo", "bc", "--n-demos", "1", "--subsample", "200"],
             "1 transition to clone",
         ),
         (["--demos", "CartPole-v1.npz", "--algo", "dqn", "--bc-epochs", "3"], "DQN has no actor"),

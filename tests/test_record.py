@@ -196,7 +196,7 @@ def test_minari_knows_the_arguments_of_the_environment_and_its_id_is_checked_fir
     ("flags", "message"),
     [
         (["RUN"], "pass --out FILE.npz or --minari ID"),
-        (["RUN", "--out", "demos.csv"], "pass --out FILE.npz"),
+        (["RUN", "--out", "demos.csv"], "--out is 'demos.csv': give a path that ends in .npz"),
         (["RUN", "--out", "OUT", "--env", "Ant-v5"], "leave --env out"),
         (["nowhere", "--out", "OUT"], "neither a run folder nor a zip"),
         (["ZIP", "--out", "OUT", "--trust"], "pass --env ID and --algo NAME"),

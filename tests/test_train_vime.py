@@ -150,6 +150,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
         ({"eta": 9.0}, "--eta 9.0 contradicts"),
         ({"bonus": "rnd"}, "--bonus rnd contradicts .*has expected"),
         ({"algo": "sac"}, "--algo sac contradicts"),
+        ({"log_folder": Path("elsewhere")}, "--log-folder elsewhere: .* stays where it is"),
         ({"hyperparams": {"gamma": 0.5}}, "gamma:0.5 contradicts .*which has 0.99"),
     ],
 )
@@ -197,6 +198,7 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"n_envs": 10**9}, "--n-envs 1,000,000,000: more than the .* steps that they share; give fewer"),
         ({"algo": "dqn"}, "dqn does not take the actions"),
         ({"hyperparams": {"gama": 0.9}}, "did you mean 'gamma'"),
+        ({"hyperparams": {"seed": 3}}, "seed is no hyperparameter: pass --seed"),
         ({"env_kwargs": {"nonsense": 1}}, "nonsense"),
         ({"env": "Ant-v5", "env_kwargs": {"xml_file": "nope.xml"}}, "cannot make Ant-v5 .*nope.xml"),
         ({"bonus": "rnd", "setting": "paper"}, "--setting paper is for VIME"),
@@ -245,7 +247,7 @@ def test_a_run_is_resumed_by_the_command_that_made_it(finished, tmp_path):
     run.mkdir()
     plan = runs.read_config(finished) | {"command": "gail"}
     (run / "config.json").write_text(json.dumps(plan))
-    with pytest.raises(ValueError, match="is of the command gail, not of rlgen.train_vime"):
+    with pytest.raises(ValueError, match="is not of rlgen.train_vime: resume it with python -m rlgen.gail"):
         main(Config(resume=run))
 
 
@@ -343,9 +345,9 @@ def test_a_video_that_cannot_be_made_does_not_fail_the_run(tmp_path, capsys, mon
     assert out.splitlines()[-1].endswith("reward_curve.png")
 
 
-def test_a_missing_package_names_its_extra(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(session, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'rlgen\[track\]'"):
+    with pytest.raises(ValueError, match=r"pip install wandb"):
         main(replace(TINY, track=True))
 
 

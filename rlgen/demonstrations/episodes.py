@@ -94,7 +94,7 @@ class Demonstrations:
             ValueError: n is below 1 or above what there is.
         """
         if not 1 <= n <= len(self.episodes):
-            raise ValueError(f"{self.source} has {len(self.episodes)} episodes: {n} cannot be taken")
+            raise ValueError(f"{self.source} has {len(self.episodes)} episodes: take 1 or more, not {n}")
         return replace(self, episodes=self.episodes[:n])
 
     def fit(self, observation_space: spaces.Space, action_space: spaces.Space, env_id: str) -> Demonstrations:

@@ -191,4 +191,4 @@ def _package() -> Any:
     try:
         return import_module("minari")
     except ImportError as error:
-        raise ValueError("this needs the package minari: pip install 'rlgen[minari]'") from error
+        raise ValueError("this needs the package minari: pip install 'minari[hdf5]'") from error

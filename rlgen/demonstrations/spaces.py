@@ -86,7 +86,9 @@ def check_sizes(
     width = 0 if actions is None else actions.shape[1] if actions.ndim == 2 else 1
     wanted = int(np.prod(observation_space.shape or ()))
     if obs != wanted:
-        raise ValueError(f"demos have {obs} observation features, {env_id} has {wanted}: {where(obs, width)}")
+        raise ValueError(
+            f"demos have {obs} observation features, {env_id} has {wanted}: {where(obs, width, env_id)}"
+        )
     if actions is None:
         return
     discrete = isinstance(action_space, spaces.Discrete)
@@ -98,13 +100,15 @@ def check_sizes(
     size = int(np.prod(action_space.shape or ()))
     if not discrete and width != size:
         raise ValueError(
-            f"demos have {width} numbers in an action, {env_id} takes {size}: {where(obs, width)}"
+            f"demos have {width} numbers in an action, {env_id} takes {size}: {where(obs, width, env_id)}"
         )
 
 
-def where(obs: int, width: int) -> str:
+def where(obs: int, width: int, env_id: str) -> str:
     """What to do with demonstrations of these sizes; `width` is 0 where the actions are unknown."""
     told = [task.told for task in TASKS if task.obs == obs and width in (0, task.actions)]
+    if any(env_id in text.split() and "--env-kwargs" not in text for text in told):
+        return "leave --env-kwargs out"
     return ", or ".join(told) or "pass the --env that they were recorded in"
 
 

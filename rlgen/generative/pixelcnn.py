@@ -133,8 +133,9 @@ PIXELCNN_MNIST_SMALL = replace(
     constant_epochs=4,
     gradient_norm=1.0,
 )
-"""The same for a CPU core and an hour and a half. The first kernel reaches 13 rows up: with little depth that is
-the cheapest way to see far (1,200 steps of 7 layers lead to 94.7 nats with a kernel of 7, to 90.9 with 27)."""
+"""The same for a CPU core and an hour and a half. The first kernel reaches 13 rows up: with little depth that
+is the cheapest way to see far (1,200 steps of 7 layers lead to 94.7 nats with a kernel of 7, to 90.9 with
+27)."""
 
 GATED_PIXELCNN_MNIST = replace(PIXELCNN_MNIST, layer="gated")
 """The same with gated layers, at nearly twice the cost of a step."""
