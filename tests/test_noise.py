@@ -45,7 +45,7 @@ def test_dropout_keeps_the_mean_and_scales_what_it_keeps():
 
 @pytest.mark.parametrize("low", [0.0, -1.0])
 def test_uniform_codes_fill_their_range(low):
-    u = uniform(1000, 3, generator(), low=low)
+    u = uniform(1000, 3, generator=generator(), low=low)
     assert u.shape == (1000, 3) and u.min() >= low and u.max() <= 1
     assert u.mean().item() == pytest.approx((low + 1) / 2, abs=0.05)
     assert u.min() < low + 0.01 and u.max() > 0.99

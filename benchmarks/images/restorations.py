@@ -16,7 +16,7 @@ from benchmarks.images.pixels import to_images
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.evidence import Evidence, downsampled, noisy, partial
 from rlgen.generative.likelihood_model import LikelihoodModel
-from rlgen.generative.noise import gaussian
+from rlgen.generative.noise import gaussian, uniform
 from rlgen.generative.pixel_model import PixelModel
 from rlgen.generative.pixel_sampling import Given
 from rlgen.generative.posterior_search import restore
@@ -128,8 +128,8 @@ def complete(subject: Subject, known: Tensor | None = None) -> Completed:
         found = subject.model.sample(len(x), subject.generator, Given(half, known)).float()
     else:
         p = subject.restored(lambda part: partial(half[part], known[part]), half)
-        uniform = torch.rand(p.shape, generator=subject.generator, device=subject.generator.device)
-        found = torch.where(known, x, uniform.to(p.device) < p).float()
+        u = uniform(*p.shape, generator=subject.generator, device=p.device)
+        found = torch.where(known, x, u < p).float()
     return Completed(half.float(), found, x.float())
 
 

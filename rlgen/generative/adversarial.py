@@ -143,7 +143,7 @@ class AdversarialModel(nn.Module):
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Tensor:
         """n codes (n, Z) from the prior, here U(-1, 1)."""
-        return uniform(n, self.config.code_size, generator, low=-1.0, device=self.device)
+        return uniform(n, self.config.code_size, generator=generator, low=-1.0, device=self.device)
 
     def render(self, z: Tensor) -> Tensor:
         """Codes (B, Z) -> images (B, C, H, W) as in training, by the statistics of the batch itself."""

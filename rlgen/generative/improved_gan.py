@@ -153,7 +153,7 @@ class ImprovedGAN(AdversarialModel):
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Tensor:
         """n codes (n, Z) from U(0, 1)."""
-        return uniform(n, self.config.code_size, generator, device=self.device)
+        return uniform(n, self.config.code_size, generator=generator, device=self.device)
 
     def discriminator_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """See the class.

@@ -188,7 +188,8 @@ class InfoGAN(AdversarialModel):
     def draw_codes(self, n: int, generator: torch.Generator) -> Tensor:
         """n codes (n, Z) from the prior."""
         config, device = self.config, self.device
-        noise = uniform(n, config.noise_size + config.continuous, generator, low=-1.0, device=device)
+        size = config.noise_size + config.continuous
+        noise = uniform(n, size, generator=generator, low=-1.0, device=device)
         classes = torch.empty(n, len(config.categorical), dtype=torch.int64, device=generator.device)
         for column, k in zip(classes.T, config.categorical, strict=True):
             column.random_(0, k, generator=generator)

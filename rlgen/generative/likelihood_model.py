@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rlgen.generative.noise import uniform
 from rlgen.generative.settings import ImageConfig
 from rlgen.generative.weight_norm import initialise_from_data
 
@@ -59,7 +60,7 @@ class LikelihoodConfig(ImageConfig):
 
 def binarize(images: Tensor, generator: torch.Generator) -> Tensor:
     """Bytes (..., C, H, W) -> levels 0 and 1, 1 with the brightness as probability (dynamic MNIST)."""
-    u = torch.rand(images.shape, generator=generator, device=generator.device).to(images.device)
+    u = uniform(*images.shape, generator=generator, device=images.device)
     return (images.float() / 255 > u).to(torch.uint8)
 
 

@@ -9,10 +9,14 @@ from rlgen.generative.gan import instance_noise
 
 
 def uniform(
-    n: int, size: int, generator: torch.Generator, *, low: float = 0.0, device: torch.device | None = None
+    *shape: int,
+    generator: torch.Generator,
+    low: float = 0.0,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
-    """(n, size) from U(low, 1), on the device asked for whatever the generator's own."""
-    u = torch.rand(n, size, generator=generator, device=generator.device)
+    """Noise from U(low, 1), on the device asked for whatever the generator's own."""
+    u = torch.rand(shape, generator=generator, dtype=dtype, device=generator.device)
     return u.mul_(1 - low).add_(low).to(device)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rlgen.generative.likelihoods import bernoulli_log_prob, discretized_logistic_log_prob
+from rlgen.generative.noise import uniform
 
 
 class BernoulliObservation(nn.Module):
@@ -21,7 +22,7 @@ class BernoulliObservation(nn.Module):
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Levels (B, C, H, W)."""
-        u = torch.rand(outputs.shape, generator=generator, device=generator.device).to(outputs.device)
+        u = uniform(*outputs.shape, generator=generator, device=outputs.device)
         return (u < outputs.sigmoid()).to(torch.uint8)
 
 
@@ -53,7 +54,7 @@ class LogisticObservation(nn.Module):
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Levels (B, C, H, W)."""
-        u = torch.rand(outputs.shape, generator=generator, device=generator.device).to(outputs.device)
+        u = uniform(*outputs.shape, generator=generator, device=outputs.device)
         x = outputs + self.log_scale.exp() * u.logit(eps=1e-6)
         top = self.levels - 1
         return ((x + 1) * (top / 2)).round().clamp(0, top).to(torch.uint8)

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from rlgen.generative.noise import uniform
+
 if TYPE_CHECKING:
     from rlgen.generative.pixel_model import PixelModel
 
@@ -46,9 +48,7 @@ class Given(NamedTuple):
 def draw_uniforms(model: PixelModel, n: int, generator: torch.Generator) -> Tensor:
     """What n images are made of (n, U, H, W), float64, on the model's device."""
     shape = (n, model.pixels.n_uniforms, *model.config.image_shape[1:])
-    return torch.rand(shape, generator=generator, dtype=torch.float64, device=generator.device).to(
-        model.device
-    )
+    return uniform(*shape, generator=generator, dtype=torch.float64, device=model.device)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch import Tensor
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.evidence import Evidence, expected_pixels
 from rlgen.generative.likelihoods import gaussian_log_prob
-from rlgen.generative.noise import gaussian
+from rlgen.generative.noise import gaussian, uniform
 
 ACCEPTED = 0.57
 """Share of proposals that are to be taken: the best for many dimensions."""
@@ -65,7 +65,7 @@ def search_codes(
         new_log_p, new_gradient = _density(model, evidence, proposal)
         back = (z - proposal - size**2 / 2 * new_gradient) / size
         ratio = new_log_p - log_p + 0.5 * (noise**2 - back**2).sum(1)
-        u = torch.rand(len(z), generator=generator, device=generator.device).to(z.device)
+        u = uniform(len(z), generator=generator, device=z.device)
         accepted = (u.log() < ratio)[:, None]
         z, gradient = torch.where(accepted, proposal, z), torch.where(accepted, new_gradient, gradient)
         log_p = torch.where(accepted[:, 0], new_log_p, log_p)
