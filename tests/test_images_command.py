@@ -163,6 +163,7 @@ def test_pictures_without_labels(folder, model):
         (["--resume", "nowhere"], "is not a run folder"),
         (["--ensemble", "nowhere"], "is not a run folder"),
         (["--table", "--results", "nothing"], "nothing is recorded under"),
+        (["--table", "--model", "vae"], "--table goes with --results alone: leave --model out"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_status_2(folder, argv, message, capsys):

@@ -115,7 +115,7 @@ Hardware of the committed records: 2 vCPU of an AMD EPYC, or one NVIDIA H100; ea
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -184,6 +184,20 @@ class Options:
     """Print what is recorded, beside the papers' numbers."""
 
 
+def check_alone(options: Options) -> None:
+    """Refuse flags beside --ensemble, --compare or --table, which have no use for them.
+
+    Raises:
+        ValueError: Names them.
+    """
+    default = Options()
+    given = [f.name for f in fields(Options) if getattr(options, f.name) != getattr(default, f.name)]
+    for mode in ("table", "compare", "ensemble"):
+        others = [f"--{name.replace('_', '-')}" for name in given if name not in (mode, "results")]
+        if mode in given and others:
+            raise ValueError(f"--{mode} goes with --results alone: leave {', '.join(others)} out")
+
+
 def main(options: Options) -> Path | None:
     """Train, or do what --ensemble, --compare or --table asks for; returns the run's folder.
 
@@ -191,6 +205,7 @@ def main(options: Options) -> Path | None:
         ValueError: For what the user can mend.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
+    check_alone(options)
     from benchmarks.images import compare, launch, table
 
     if options.table:

@@ -38,12 +38,6 @@ class LikelihoodConfig(ImageConfig):
     """adam or adamax."""
     learning_rate: float = 1e-3
     """The optimizer's step size."""
-    beta1: float = 0.9
-    """Adam's and Adamax's decay of the gradient's mean."""
-    beta2: float = 0.999
-    """Adam's and Adamax's decay of the gradient's mean square."""
-    adam_eps: float = 1e-8
-    """Added to the root of the mean square."""
     gradient_norm: float = 0.0
     """Longest gradient of all parameters together; longer ones are shortened; 0 for any length."""
     average_decay: float = 0.0
@@ -139,10 +133,8 @@ def make_optimizer(model: LikelihoodModel) -> torch.optim.Optimizer:
     """As the config has it; call it when the model is on its device."""
     config = model.config
     kind, rate = OPTIMIZERS[config.optimizer], config.learning_rate
-    betas = (config.beta1, config.beta2)
-    if kind is torch.optim.Adamax:
-        return torch.optim.Adamax(model.parameters(), rate, betas, config.adam_eps)
-    return torch.optim.Adam(model.parameters(), rate, betas, config.adam_eps, fused=True)
+    options = {} if kind is torch.optim.Adamax else {"fused": True}
+    return kind(model.parameters(), rate, **options)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, config: LikelihoodConfig, epoch: int) -> None:
