@@ -28,6 +28,7 @@ from benchmarks.records import Curve, read_curves
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
 from rlgen.files import atomic_write, replace_file
+from rlgen.folder import latest_checkpoint, new_run, read_config, read_manifest, write_config
 
 BENCHMARK = "coverage"
 CELL = 0.5  # m
@@ -120,7 +121,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
     begun = sorted(folder.glob("vime/*/config.json"))
     with open(folder / "output.txt", "a") as output, redirect_stdout(output):
         if begun:
-            run, plan = begun[0].parent, runs.read_config(begun[0].parent)
+            run, plan = begun[0].parent, read_config(begun[0].parent)
         else:
             flags = train_vime.Config(
                 env=job.env,
@@ -131,11 +132,11 @@ def train(job: Job, results: Path, scratch: Path) -> str:
                 save_freq=25_000,
                 eval_freq=0,
             )
-            plan, run = train_vime.new_plan(flags), runs.new_run(folder, "vime", job.env)
-            runs.write_config(run, plan)
+            plan, run = train_vime.new_plan(flags), new_run(folder, "vime", job.env)
+            write_config(run, plan)
         model, learner = train_vime.build(plan)
-        checkpoint = runs.latest_checkpoint(run)
-        step = runs.read_manifest(checkpoint)["step"] if checkpoint else 0
+        checkpoint = latest_checkpoint(run)
+        step = read_manifest(checkpoint)["step"] if checkpoint else 0
         with closing(Positions(run / "positions.bin", step)) as positions:
             options = {"save_freq": plan["save_freq"], "checkpoint": checkpoint, "callbacks": [positions]}
             try:

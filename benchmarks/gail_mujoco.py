@@ -48,6 +48,7 @@ from benchmarks.gail_records import print_table, record, score
 from benchmarks.records import Curve
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
+from rlgen.folder import read_config
 
 if TYPE_CHECKING:
     from rlgen import gail
@@ -220,7 +221,7 @@ def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
 
     A run that was interrupted goes on from its last checkpoint in the scratch folder.
     """
-    from rlgen import enjoy, gail, runs
+    from rlgen import enjoy, gail
 
     curve = job.curve(results)
     folder = scratch / job.env / job.method / f"seed{job.seed}"
@@ -235,7 +236,7 @@ def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
         run = gail.main(config)
         final = enjoy.main(enjoy.Config(run, episodes=50, seed=FINAL_SEED))
     record(curve, run, final)
-    settings = runs.read_config(run)
+    settings = read_config(run)
     curve.finish({**settings, "demos": TASKS[job.env].file})
     shutil.rmtree(folder)
     return f"{job.env} {job.method} seed {job.seed}: score {score(curve):.3f}"

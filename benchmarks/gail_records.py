@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.records import Curve, write_number
+from rlgen.folder import read_config
 
 
 def record(curve: Curve, run: Path, final: dict) -> None:
     """Take in a finished run: its evaluations, and the final one as seed<k>.json."""
-    from rlgen import runs
 
-    plan = runs.read_config(run)
+    plan = read_config(run)
     episodes = pd.read_csv(run / "monitor.csv")
     with open(run / "evaluations.csv") as file:
         for row in csv.DictReader(file):

@@ -39,6 +39,7 @@ from benchmarks.records import Curve, read_curves
 from benchmarks.stats import bootstrap, probability_of_improvement
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
+from rlgen.folder import read_config
 
 BENCHMARK = "vime_sparse"
 PARTS = ("tasks", "noisy", "trpo", "paper")
@@ -122,7 +123,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
 
     A run that was interrupted goes on from its last checkpoint in the scratch folder.
     """
-    from rlgen import runs, train_vime
+    from rlgen import train_vime
 
     curve = job.curve(results)
     folder = scratch / job.env.removeprefix("rlgen/") / job.method / f"seed{job.seed}"
@@ -144,7 +145,7 @@ def train(job: Job, results: Path, scratch: Path) -> str:
     with open(folder / "output.txt", "a") as output, redirect_stdout(output):
         run = train_vime.main(config)
     curve.append_run(run)
-    curve.finish(runs.read_config(run))
+    curve.finish(read_config(run))
     shutil.rmtree(folder)
     share = earning(curve)
     return f"{job.env} {job.method} seed {job.seed}: {share:.2f} of the last 100 episodes earn reward"

@@ -227,7 +227,7 @@ def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None
         print("interrupted", file=sys.stderr)
         return 130
     except RuntimeError as error:
-        from rlgen.training import EnvironmentNaN
+        from rlgen.episode_log import EnvironmentNaN
 
         if not isinstance(error, EnvironmentNaN):
             raise

@@ -18,6 +18,7 @@ import tyro
 
 from rlgen import cli
 from rlgen.files import atomic_write
+from rlgen.folder import latest_checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,10 +106,10 @@ def find_checkpoint(run: Path, asked: Path | None) -> Path | None:
     Raises:
         ValueError: there is none of that name.
     """
-    from rlgen import folder, runs
+    from rlgen import folder
 
     if asked is None:
-        return runs.latest_checkpoint(run)
+        return latest_checkpoint(run)
     for place in (asked, run / "checkpoints" / asked, run / asked):
         if (place / "manifest.json").is_file():
             return place

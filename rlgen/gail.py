@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rlgen import cli
+from rlgen.folder import read_config
 from rlgen.options import PRESET, Options, shared_plan
 from rlgen.presets import DEFAULTS, OFF_POLICY, imitation_preset_for
 
@@ -72,13 +73,13 @@ def main(config: Config) -> Path:
         EnvironmentNaN: while training.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from rlgen import enjoy, runs, session
+    from rlgen import enjoy, session
 
     command = session.Command("gail", build, begin, report, keep_reward, planned_flags)
     run = session.launch(config, command, lambda: new_plan(config))
     if config.video:
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
-    print_score(run, runs.read_config(run))
+    print_score(run, read_config(run))
     print(run / "reward_curve.png")
     return run
 

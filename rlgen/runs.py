@@ -34,33 +34,16 @@ from rlgen.checkpoints import (
 )
 from rlgen.folder import (
     latest_checkpoint,
-    new_run,
     prune,
     read_config,
     read_manifest,
     step_of,
     version_changes,
-    write_config,
 )
 from rlgen.presets import OFF_POLICY
 from rlgen.records import Evaluations, Records, make_logger
 from rlgen.relabel import LearnReward
 from rlgen.training import Setup, make_env, make_model
-
-__all__ = [
-    "Checkpoints",
-    "Stopped",
-    "check_resume",
-    "latest_checkpoint",
-    "load",
-    "new_run",
-    "read_config",
-    "read_setup",
-    "restore",
-    "save",
-    "train",
-    "write_config",
-]
 
 
 def read_setup(run: Path) -> Setup:

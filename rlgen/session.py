@@ -23,7 +23,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import cli, curve, folder, runs, training
+from rlgen.episode_log import EnvironmentNaN
 from rlgen.files import atomic_write
+from rlgen.folder import latest_checkpoint, new_run, read_config, write_config
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
 from rlgen.relabel import LearnReward
@@ -69,7 +71,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     checkpoint = None
     if options.resume:
         run, name = options.resume, cli.module_of(type(options))
-        stored = runs.read_config(run)
+        stored = read_config(run)
         made_by = stored.get("command")
         if made_by != name.rpartition(".")[2]:
             home = "demos" if made_by == "train_expert" else "rlgen"
@@ -90,8 +92,8 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     else:
         plan = new_plan()
         model, learner = command.build(plan)
-        run = runs.new_run(options.log_folder or Path("logs"), command.kind, plan["setup"]["env"])
-        runs.write_config(run, plan)
+        run = new_run(options.log_folder or Path("logs"), command.kind, plan["setup"]["env"])
+        write_config(run, plan)
     announce(run, plan, model, learner, checkpoint)
     if not checkpoint:
         command.begin(plan, model)
@@ -117,7 +119,7 @@ def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: not a run folder, or a flag that contradicts the run.
     """
-    plan = runs.read_config(run)
+    plan = read_config(run)
     stored = {**plan, **runs.read_setup(run).to_dict()}
     for name in [name for name in flags if name in stored and flags[name] is not None]:
         value, old = json.loads(json.dumps(flags[name])), stored[name]
@@ -235,10 +237,10 @@ def train(
             callbacks=[*callbacks, lines],
             progress_bar=bar,
         )
-    except training.EnvironmentNaN as error:
-        kept = runs.latest_checkpoint(run)
+    except EnvironmentNaN as error:
+        kept = latest_checkpoint(run)
         where = f"the last checkpoint is {kept}" if kept else "there was no checkpoint yet"
-        raise training.EnvironmentNaN(f"{setup.env}: {error}; {where}") from error
+        raise EnvironmentNaN(f"{setup.env}: {error}; {where}") from error
     except ValueError as error:
         if not lines.started:
             raise

@@ -20,12 +20,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, sync_envs_normalization
 
 import rlgen
-from rlgen.episode_log import EnvironmentNaN, EpisodeLog
+from rlgen.episode_log import EpisodeLog
 from rlgen.hyperparams import sb3_arguments
 from rlgen.presets import OFF_POLICY
 from rlgen.recorder import TransitionRecorder, check_spaces
-
-__all__ = ["ALGORITHMS", "EnvironmentNaN", "Setup", "make_env", "make_model"]
 
 ALGORITHMS = {
     "ppo": "stable_baselines3:PPO",

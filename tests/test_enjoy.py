@@ -18,6 +18,7 @@ import torch
 from rlgen import cli, enjoy, runs, train_vime, video
 from rlgen.enjoy import Config, main
 from rlgen.files import atomic_write
+from rlgen.folder import read_config
 
 
 def trained(logs: Path, env: str, **flags) -> Path:
@@ -131,7 +132,7 @@ def test_discrete_actions_are_recorded_as_they_are(tmp_path):
 def test_returns_are_the_environments_own_under_normalisation(tmp_path):
     """Pendulum loses hundreds, which a normalised reward would not."""
     run = trained(tmp_path, "Pendulum-v1")
-    plan = runs.read_config(run)
+    plan = read_config(run)
     plan["setup"]["normalize_reward"] = True
     atomic_write(run / "config.json", json.dumps(plan))
     assert main(Config(run, episodes=1))["returns"][0] < -100

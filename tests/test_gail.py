@@ -16,8 +16,9 @@ import pytest
 import torch
 
 import rlgen
-from rlgen import cli, demonstrations, runs, session
+from rlgen import cli, demonstrations, session
 from rlgen.demonstrations import Demonstrations, Episode
+from rlgen.folder import read_config
 from rlgen.gail import BC_STEPS, Config, main, new_plan, planned_flags
 from rlgen.imitation import load_demonstrations, make_reward
 from rlgen.presets import IMITATION_DEFAULTS
@@ -135,7 +136,7 @@ def test_the_terminal_tells_of_the_discriminator_and_at_the_end_where_the_return
         value = pd.read_csv(run / "progress.csv")[f"gail/{metric}"].iloc[-1]
         assert float(parts[name]) == pytest.approx(value, rel=0.01)
     assert set(parts) == {"acc expert", "acc policy", "logit expert", "logit policy"}
-    plan, value = runs.read_config(run), pd.read_csv(run / "evaluations.csv")["mean_return"].iloc[-1]
+    plan, value = read_config(run), pd.read_csv(run / "evaluations.csv")["mean_return"].iloc[-1]
     wanted, unfiltered = (score(value, plan["random_return"], plan[of]) for of in RETURNS)
     assert told.endswith(f": score {wanted:.3f}, {unfiltered:.3f} against the unfiltered expert")
     assert "the expert's unfiltered episodes -1000)" in told
@@ -158,7 +159,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(finished, file, tmp_path):
 
 def test_resuming_with_other_demonstrations_is_refused(finished, file, tmp_path):
     run = main(replace(TINY, demos=str(file), log_folder=tmp_path, total_timesteps=1024))
-    plan = runs.read_config(run)
+    plan = read_config(run)
     (run / "config.json").write_text(json.dumps({**plan, "n_demos": 1}))
     with pytest.raises(ValueError, match="other demonstrations"):
         main(Config(resume=run, total_timesteps=2048))
@@ -183,9 +184,9 @@ def test_cloning_alone_and_cloning_first(file, tmp_path, capsys):
     alone = main(replace(config, algo="bc", total_timesteps=None, hyperparams=None))
     out = capsys.readouterr().out
     assert "behaviour cloning: loss" in out and ": score" in out
-    assert runs.read_config(alone)["total_timesteps"] == 0 and not (alone / "reward.pt").exists()
+    assert read_config(alone)["total_timesteps"] == 0 and not (alone / "reward.pt").exists()
     again = replace(config, algo="bc", total_timesteps=None, hyperparams=None, resume=alone)
-    assert policy(main(again)).keys() and runs.read_config(alone)["total_timesteps"] == 0
+    assert policy(main(again)).keys() and read_config(alone)["total_timesteps"] == 0
     model, venv = rlgen.load(alone)
     batch = fitted(file).transitions()
     obs = venv.normalize_obs(batch.obs.numpy())  # type: ignore[attr-defined]
@@ -226,13 +227,13 @@ def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finis
     with pytest.raises(ValueError, match="--refit-every 1024 contradicts .* has 2048"):
         main(Config(resume=run, refit_every=1024))
     main(Config(resume=run, total_timesteps=2048))
-    assert runs.read_config(run)["refit_every"] == 2048 and (run / "reward.pt").exists()
-    assert runs.read_config(finished)["refit_every"] == IMITATION_DEFAULTS["ppo"].refit_every
+    assert read_config(run)["refit_every"] == 2048 and (run / "reward.pt").exists()
+    assert read_config(finished)["refit_every"] == IMITATION_DEFAULTS["ppo"].refit_every
 
 
 def test_the_runs_own_command_resumes_it_and_another_form_is_refused(finished, file, tmp_path, monkeypatch):
     monkeypatch.chdir(file.parent)
-    plan = runs.read_config(finished)
+    plan = read_config(finished)
     config = replace(TINY, demos=file.name, subsample=20, form="positive", resume=finished)
     assert session.resumed_plan(finished, planned_flags(config, plan)) == plan
     for flags, message in (
@@ -304,7 +305,7 @@ def test_other_algorithms_and_a_score_without_evaluations(file, tmp_path, capsys
         "eval_freq": 0,
     }
     run = main(replace(TINY, demos=str(file), log_folder=tmp_path, form="logit", **flags))
-    assert (run / "reward.pt").exists() and runs.read_config(run)["reward_params"]["form"] == "logit"
+    assert (run / "reward.pt").exists() and read_config(run)["reward_params"]["form"] == "logit"
     played = json.loads((run / "evaluation.json").read_text())["mean_return"]
     (line,) = [line for line in capsys.readouterr().out.splitlines() if ": score " in line]
     assert line.startswith(f"return {played:.5g} (random")

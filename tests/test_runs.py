@@ -19,21 +19,19 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 import rlgen
 from rlgen import checkpoints, folder
+from rlgen.episode_log import EnvironmentNaN
 from rlgen.files import atomic_write
+from rlgen.folder import latest_checkpoint, new_run, read_config, write_config
 from rlgen.records import Table, make_logger, undisturbed
 from rlgen.runs import (
     Checkpoints,
     Stopped,
     check_resume,
-    latest_checkpoint,
     load,
-    new_run,
-    read_config,
     stop_signals,
     train,
-    write_config,
 )
-from rlgen.training import EnvironmentNaN, Setup, make_env, make_model
+from rlgen.training import Setup, make_env, make_model
 
 PPO = Setup("Pendulum-v1", normalize_obs=True, hyperparams={"n_steps": 32, "batch_size": 32, "n_epochs": 1})
 

@@ -13,7 +13,8 @@ import pytest
 
 from demos import record, train_expert
 from demos.train_expert import PPO, STEPS, Config, main
-from rlgen import cli, demonstrations, runs
+from rlgen import cli, demonstrations
+from rlgen.folder import read_config
 
 TINY = Config(n_envs=1, hyperparams={"n_steps": 64, "batch_size": 64, "n_epochs": 1})
 
@@ -22,7 +23,7 @@ def test_an_expert_trains_goes_on_and_is_recorded(tmp_path):
     flags = {"total_timesteps": 128, "eval_freq": 64, "log_folder": tmp_path}
     run = main(replace(TINY, env="InvertedPendulum-v5", **flags))
     assert run == tmp_path / "expert" / "InvertedPendulum-v5_1"
-    assert runs.read_config(run)["setup"]["normalize_reward"]
+    assert read_config(run)["setup"]["normalize_reward"]
     main(Config(resume=run, total_timesteps=256))
     with open(run / "evaluations.csv") as file:
         steps = [int(row["step"]) for row in csv.DictReader(file)]

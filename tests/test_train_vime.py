@@ -21,7 +21,8 @@ import torch
 from gymnasium import spaces
 
 import rlgen
-from rlgen import cli, runs, session, video
+from rlgen import cli, session, video
+from rlgen.folder import latest_checkpoint, read_config
 from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
 from rlgen.train_vime import Config, main, make_bonus, new_plan
 
@@ -169,7 +170,7 @@ def test_a_flag_is_compared_with_the_run_part_by_part(tmp_path):
 
 def test_a_flag_that_agrees_with_the_run_is_not(finished):
     flags = {"env": "Pendulum-v1", "seed": 0, "hyperparams": {"n_steps": 64, "gamma": 0.99}}
-    assert session.resumed_plan(finished, flags) == runs.read_config(finished)
+    assert session.resumed_plan(finished, flags) == read_config(finished)
 
 
 def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finished, tmp_path, capsys):
@@ -245,7 +246,7 @@ def test_whole_numbers_may_be_written_as_powers_of_ten(tmp_path):
 def test_a_run_is_resumed_by_the_command_that_made_it(finished, tmp_path):
     run = tmp_path / "imitation_1"
     run.mkdir()
-    plan = runs.read_config(finished) | {"command": "gail"}
+    plan = read_config(finished) | {"command": "gail"}
     (run / "config.json").write_text(json.dumps(plan))
     with pytest.raises(ValueError, match="is not of rlgen.train_vime: resume it with python -m rlgen.gail"):
         main(Config(resume=run))
@@ -259,7 +260,7 @@ def test_nan_names_environment_step_and_checkpoint(tmp_path, capsys):
     assert err.count("\n") == 1
     assert "Odd-v0" in err and "environment 0" in err and "step 199" in err.replace("step 200", "step 199")
     assert "checkpoints/step_192" in err
-    assert runs.latest_checkpoint(tmp_path / "vime" / "Odd-v0_1") is not None
+    assert latest_checkpoint(tmp_path / "vime" / "Odd-v0_1") is not None
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
@@ -270,7 +271,7 @@ def test_a_signal_saves_and_leaves(tmp_path, capsys, name, status):
     assert leave.value.code == status
     run = tmp_path / "vime" / "Odd-v0_1"
     assert f"python -m rlgen.train_vime --resume {run}" in capsys.readouterr().out
-    assert runs.latest_checkpoint(run) == run / "checkpoints" / "step_64"
+    assert latest_checkpoint(run) == run / "checkpoints" / "step_64"
 
 
 def test_a_defect_in_training_is_no_bad_input(tmp_path, monkeypatch):
@@ -332,7 +333,7 @@ def test_what_buffers_and_pools_take_is_said(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "preset: default, sac"
     assert "replay buffer: up to" in out and "pool of the reward: up to" in out
-    assert runs.read_config(run)["bonus"] == "rnd"
+    assert read_config(run)["bonus"] == "rnd"
 
 
 def test_a_video_that_cannot_be_made_does_not_fail_the_run(tmp_path, capsys, monkeypatch):
