@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -78,7 +79,7 @@ def main(config: Config) -> None:
     for env_id in config.envs or ours:
         for policy in ("uniform", "gaussian"):
             figure = f"{env_id.removeprefix('rlgen/')}_{policy}"
-            facts = measure(env_id, policy, config.episodes)
+            facts: dict[str, Any] = measure(env_id, policy, config.episodes)
             for name, value in facts.items():
                 print(f"{figure}_{name}: {value:.4g}", flush=True)
             path = config.results / "random_reward_rate" / f"{figure}.json"

@@ -14,8 +14,9 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rlgen import VIME, LearnReward
+from rlgen.folder import new_run, write_config
 from rlgen.recorder import TransitionRecorder
-from rlgen.runs import check_resume, new_run, train, write_config
+from rlgen.runs import check_resume, train
 from rlgen.training import Setup, make_env, make_eval_env, make_model
 
 SHORT = {"max_episode_steps": 200}

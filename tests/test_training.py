@@ -16,10 +16,10 @@ from gymnasium import spaces
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecNormalize
 
+from rlgen.episode_log import EnvironmentNaN
 from rlgen.recorder import TransitionRecorder
 from rlgen.training import (
     ALGORITHMS,
-    EnvironmentNaN,
     Setup,
     check_env_id,
     make_env,
@@ -213,7 +213,7 @@ def test_plain_data_becomes_what_sb3_wants():
         ("dqn", "Pendulum-v1", {}, "does not take the actions of Pendulum-v1"),
         ("pppo", "Pendulum-v1", {}, "unknown algorithm 'pppo'"),
         ("ppo", "Pendulum-v1", {"n_step": 5}, "did you mean 'n_steps'"),
-        ("ppo", "Pendulum-v1", {"seed": 5}, "no hyperparameter 'seed'"),
+        ("ppo", "Pendulum-v1", {"seed": 5}, "seed is no hyperparameter: pass --seed"),
         ("ppo", "Pendulum-v1", {"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ("ppo", "Pendulum-v1", {"learning_rate": "lin_fast"}, "learning_rate is 'lin_fast'"),
         ("ppo", "Pendulum-v1", {"policy_kwargs": {"activation_fn": "rely"}}, "activation_fn is 'rely'"),

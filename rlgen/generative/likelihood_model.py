@@ -133,8 +133,9 @@ def make_optimizer(model: LikelihoodModel) -> torch.optim.Optimizer:
     """As the config has it; call it when the model is on its device."""
     config = model.config
     kind, rate = OPTIMIZERS[config.optimizer], config.learning_rate
-    options = {} if kind is torch.optim.Adamax else {"fused": True}
-    return kind(model.parameters(), rate, **options)
+    if kind is torch.optim.Adamax:
+        return torch.optim.Adamax(model.parameters(), rate)
+    return torch.optim.Adam(model.parameters(), rate, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, config: LikelihoodConfig, epoch: int) -> None:
