@@ -63,7 +63,7 @@ prints them beside the references.
         python -m benchmarks.images --model improved_gan --preset IMPROVED_GAN_CIFAR10_SAMPLES \\
             --data cifar10 --epochs 300 --device cuda --stop-after 25
 
-5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, two to three hours each; bars:
+5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, 80 to 140 minutes each; bars:
     pixelcnn 82.5, pixelrnn (1 layer of 32 maps) 83, draw below 90. References: 81.30, 80.75, 80.97 (64 steps,
     a bound; 87.40 without attention; a record's nats_bound is the figure to compare). On Linux
     MALLOC_TRIM_THRESHOLD_=1073741824 and MALLOC_MMAP_THRESHOLD_=1073741824 in the environment keep the memory
