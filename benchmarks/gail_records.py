@@ -16,7 +16,6 @@ from rlgen.folder import read_config
 
 def record(curve: Curve, run: Path, final: dict) -> None:
     """Take in a finished run: its evaluations, and the final one as seed<k>.json."""
-
     plan = read_config(run)
     episodes = pd.read_csv(run / "monitor.csv")
     with open(run / "evaluations.csv") as file:

@@ -18,7 +18,7 @@ import tyro
 
 from rlgen import cli
 from rlgen.files import atomic_write
-from rlgen.folder import latest_checkpoint
+from rlgen.folder import checkpoint_folders, has_final, latest_checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,14 +106,12 @@ def find_checkpoint(run: Path, asked: Path | None) -> Path | None:
     Raises:
         ValueError: there is none of that name.
     """
-    from rlgen import folder
-
     if asked is None:
         return latest_checkpoint(run)
     for place in (asked, run / "checkpoints" / asked, run / asked):
         if (place / "manifest.json").is_file():
             return place
-    known = [path.name for path in folder.checkpoint_folders(run)] + ["final"] * folder.has_final(run)
+    known = [path.name for path in checkpoint_folders(run)] + ["final"] * has_final(run)
     raise ValueError(f"--checkpoint {asked} is none; {run} has {', '.join(known) or 'none at all'}")
 
 

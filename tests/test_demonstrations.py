@@ -125,7 +125,7 @@ def test_an_episode_shorter_than_the_subsampling_gives_one_transition():
 def test_take_gives_the_first_episodes_and_no_more_than_there_are():
     demos = pendulum(episode(3), episode(4), episode(5))
     assert [len(e) for e in demos.take(2).episodes] == [3, 4]
-    with pytest.raises(ValueError, match=r"has 3 episodes: take 1 or more, not 4"):
+    with pytest.raises(ValueError, match=r"has 3 episodes: 4 cannot be taken, give 1 to 3"):
         demos.take(4)
 
 

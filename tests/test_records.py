@@ -103,8 +103,8 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path, method):
 def test_a_number_is_read_back_with_its_origin(tmp_path):
     path = tmp_path / "overhead" / "seed0.json"
     write_number(path, "ppo_ratio", 1.125, "ratio", rounds=5)
-    assert json.loads(path.read_text())["value"] == 1.125
     record = json.loads(path.read_text())
+    assert record["value"] == 1.125
     assert (record["metric"], record["unit"], record["rounds"]) == ("ppo_ratio", "ratio", 5)
 
 

@@ -50,8 +50,8 @@ def main(config: Config) -> None:
 
     if config.env:
         training.check_env_id(config.env)
-    out = config.out or Path(f"{Path(config.file).stem}_returns.png")
-    cli.check_output("--out", out)
+    if config.out:
+        cli.check_output("--out", config.out)
     demos = load(config.file, env_id=config.env, download=config.download)
     assert demos.env_id is not None
     venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=config.env_kwargs or {}))
@@ -59,6 +59,7 @@ def main(config: Config) -> None:
     venv.close()
     print(report(demos))
     if demos.returns is not None:
+        out = config.out or Path(f"{Path(config.file).stem}_returns.png")
         histogram.draw(demos, out)
         print(out)
 

@@ -93,8 +93,9 @@ class Demonstrations:
         Raises:
             ValueError: n is below 1 or above what there is.
         """
-        if not 1 <= n <= len(self.episodes):
-            raise ValueError(f"{self.source} has {len(self.episodes)} episodes: take 1 or more, not {n}")
+        most = len(self.episodes)
+        if not 1 <= n <= most:
+            raise ValueError(f"{self.source} has {most} episodes: {n} cannot be taken, give 1 to {most}")
         return replace(self, episodes=self.episodes[:n])
 
     def fit(self, observation_space: spaces.Space, action_space: spaces.Space, env_id: str) -> Demonstrations:
