@@ -151,7 +151,7 @@ def test_figures_of_the_moment_change_nothing_and_are_of_the_averages(place):
     task = a_task("mnist-static")
     task.initialise()
     task.begin_epoch(0)
-    task.step(0)
+    task.train_on(task.rows(0))
     before = task.noise.get_state()
     figures = {**task.measure(), **task.evaluate()}
     assert torch.equal(before, task.noise.get_state()) and task.measure().items() <= figures.items()

@@ -57,7 +57,7 @@ class AdversarialTask(Task):
             rows = labelled(data.train.labels, plan["labels_per_class"], plan["label_seed"])
             self.labelled = torch.from_numpy(rows).to(model.device)
             self.labels = torch.from_numpy(data.train.labels[rows]).to(model.device)
-        self._orders: dict[str, Tensor] = {}
+        self._orders = torch.empty(0, dtype=torch.int64)
 
     def initialise(self) -> None:
         """Let layers take their scales from random training images."""
@@ -67,32 +67,32 @@ class AdversarialTask(Task):
     def begin_epoch(self, epoch: int) -> None:
         """Shuffle, and set both learning rates."""
         needed = self.n_batches * self.config.batch_size
-        self._orders = {
-            player: permutations(len(self.images), needed, self.orders)
-            for player in ("discriminator", "generator")
-        }
+        orders = [permutations(len(self.images), needed, self.orders) for _ in self.optimizer_pair]
         if len(self.labelled):
-            self._orders["labelled"] = permutations(len(self.labelled), needed, self.orders)
+            orders.append(permutations(len(self.labelled), needed, self.orders))
         # at once: a GPU would stand still for the rows of every single batch
-        self._orders = {player: rows.to(self.images.device) for player, rows in self._orders.items()}
+        self._orders = torch.stack(orders).to(self.images.device)
         set_learning_rates(self.optimizer_pair, self.config, epoch)
 
-    def step(self, k: int) -> None:
+    def rows(self, k: int) -> Tensor:
+        """(2 or 3, B): the discriminator's images, the generator's, and of the labelled ones."""
+        return self._orders[:, k * self.config.batch_size : (k + 1) * self.config.batch_size]
+
+    def train_on(self, rows: Tensor) -> None:
         """The discriminator's step, then the generator's."""
-        descend(self.model.discriminator_loss(self.batch(k), self.noise), self.optimizer_pair.discriminator)
-        batch = self.batch(k, "generator")
+        batch, other = self.batches(rows)
+        descend(self.model.discriminator_loss(batch, self.noise), self.optimizer_pair.discriminator)
         for _ in range(self.config.generator_steps):
-            descend(self.model.generator_loss(batch, self.noise), self.optimizer_pair.generator)
+            descend(self.model.generator_loss(other, self.noise), self.optimizer_pair.generator)
         self.model.update_averages()
 
-    def batch(self, k: int, player: str = "discriminator") -> Batch:
-        """Batch k of the epoch for one of the players."""
-        part = slice(k * self.config.batch_size, (k + 1) * self.config.batch_size)
-        images = self.inputs(self._orders[player][part])
+    def batches(self, rows: Tensor) -> tuple[Batch, Batch]:
+        """Those of the two players."""
+        images, others = self.inputs(rows[0]), self.inputs(rows[1])
         if not len(self.labelled):
-            return Batch(images)
-        rows = self._orders["labelled"][part]
-        return Batch(images, self.inputs(self.labelled[rows]), self.labels[rows])
+            return Batch(images), Batch(others)
+        labelled = self.inputs(self.labelled[rows[2]]), self.labels[rows[2]]
+        return Batch(images, *labelled), Batch(others, *labelled)
 
     def inputs(self, rows: Tensor) -> Tensor:
         """Training images (B, C, H, W) of some rows, in the model's range."""
@@ -105,7 +105,7 @@ class AdversarialTask(Task):
             ValueError: A figure is no number any more.
         """
         noise = torch.Generator(self.model.device).manual_seed(PICTURE_SEED + self.steps_done)
-        figures = self.model.measure(self.batch(self.n_batches - 1), noise)
+        figures = self.model.measure(self.batches(self.rows(self.n_batches - 1))[0], noise)
         for name, value in figures.items():
             if not np.isfinite(value):
                 raise ValueError(

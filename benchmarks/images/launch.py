@@ -42,7 +42,7 @@ def launch(options: Options) -> Path:
     limit_threads()
     run, plan, data, checkpoint = _resume(options) if options.resume else _begin(options)
     # TF32 is fast, but its errors of 1e-3 would show in nats, in exact sampling and in what is compared.
-    torch.backends.cudnn.allow_tf32 = plan["model"] in plans.ADVERSARIAL
+    tf32(plan["model"] in plans.ADVERSARIAL)
     task = models.build(plan, data)
     if run is None:
         run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
@@ -61,9 +61,14 @@ def launch(options: Options) -> Path:
             f"benchmarks.images --resume {run}"
         )
         return run
-    torch.backends.cudnn.allow_tf32 = False
+    tf32(False)
     finish(run, plan, data, task.report(), loop, options.results)
     return run
+
+
+def tf32(allowed: bool) -> None:
+    """Whether a GPU may multiply with ten bits of precision."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def _begin(options: Options) -> tuple[None, Plan, ImageData, None]:

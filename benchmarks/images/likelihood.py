@@ -80,9 +80,12 @@ class LikelihoodTask(Task):
         self._order = order.to(self.images.device)  # at once: a GPU would stand still for every batch's rows
         set_learning_rate(self.optimizer, self.config, epoch)
 
-    def step(self, k: int) -> None:
-        """A step down the loss of batch k."""
-        rows = self._order[k * self.config.batch_size : (k + 1) * self.config.batch_size]
+    def rows(self, k: int) -> Tensor:
+        """(B,)."""
+        return self._order[k * self.config.batch_size : (k + 1) * self.config.batch_size]
+
+    def train_on(self, rows: Tensor) -> None:
+        """A step down their loss."""
         loss = self.model.loss(self.inputs(rows, self.noise), self.noise)
         descend(loss, self.optimizer, self.config.gradient_norm)
         if self.average is not None:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from benchmarks.images.graph import Graph
 
 Figures = dict[str, float]
 
@@ -43,6 +45,8 @@ class Task:
     and `noise`, on the model's device. A checkpoint has the state that `orders` had when the epoch began, so
     that training can go on in the middle of one.
 
+    On a GPU the step is a CUDA graph.
+
     Args:
         model: On its device.
         optimizers: Of its parameters.
@@ -69,6 +73,8 @@ class Task:
         self.noise = torch.Generator(device).manual_seed(seeds[1])
         self.position = Position()
         self._orders_at_start = self.orders.get_state()
+        self._graph = Graph(self.train_on, self.noise) if device.type == "cuda" else None
+        self._rates: list[float] = []
 
     def initialise(self) -> None:
         """What precedes the first step of a new run."""
@@ -77,8 +83,12 @@ class Task:
         """Draw the epoch's batches from `orders`, and set its learning rates."""
         raise NotImplementedError
 
-    def step(self, k: int) -> None:
-        """Train on batch k of the epoch."""
+    def rows(self, k: int) -> Tensor:
+        """Rows of batch k of the epoch, int64 on the model's device."""
+        raise NotImplementedError
+
+    def train_on(self, rows: Tensor) -> None:
+        """Train on the images of these rows; no value on the device may decide what the host does."""
         raise NotImplementedError
 
     def measure(self) -> Figures:
@@ -113,10 +123,14 @@ class Task:
         """Draw the batches of the epoch that is at hand."""
         self._orders_at_start = self.orders.get_state()
         self.begin_epoch(self.position.epoch)
+        rates = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
+        if self._graph and rates != self._rates:
+            self._graph.forget()
+        self._rates = rates
 
     def advance(self) -> None:
         """Train on the next batch."""
-        self.step(self.position.batch)
+        (self._graph or self.train_on)(self.rows(self.position.batch))
         self.position = self.position._replace(batch=self.position.batch + 1)
 
     def leave_epoch(self) -> None:

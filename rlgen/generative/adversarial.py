@@ -217,6 +217,7 @@ def make_optimizers(model: AdversarialModel) -> Optimizers:
         "eps": config.adam_eps,
         "weight_decay": config.weight_decay,
         "fused": True,
+        "capturable": model.device.type == "cuda",  # as part of a CUDA graph, too
     }
     return Optimizers(
         torch.optim.Adam(model.discriminator.parameters(), lr=config.discriminator_rate, **options),

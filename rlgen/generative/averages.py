@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,12 +32,15 @@ class ParameterAverage(nn.Module):
         Salimans et al. 2016 (arXiv 1606.03498), published code; Kingma and Ba 2015 (arXiv 1412.6980), 3.
     """
 
+    updates: Tensor
+
     def __init__(self, module: nn.Module, decay: float | None = None) -> None:
         super().__init__()
         if decay is not None and not 0 < decay < 1:
             raise ValueError(f"decay is {decay}: choose one between 0 and 1, or None for the plain mean")
-        self.decay, self.updates = decay, 0
+        self.decay = decay
         self.module = copy.deepcopy(module).requires_grad_(False)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
@@ -49,20 +52,12 @@ class ParameterAverage(nn.Module):
         for mine, theirs in zip(self.module.buffers(), module.buffers(), strict=True):
             mine.copy_(theirs)
 
-    def _rate(self) -> float:
-        """Share of the newest parameters in the average."""
-        if self.decay is None:
-            return 1 / self.updates
-        return (1 - self.decay) / (1 - self.decay**self.updates)
+    def _rate(self) -> Any:
+        """Share of the newest parameters in the average: a number, on a GPU, which would wait, a tensor."""
+        t: Any = int(self.updates) if self.updates.device.type == "cpu" else self.updates.double()
+        rate = 1 / t if self.decay is None else (1 - self.decay) / (1 - self.decay**t)
+        return rate.float() if isinstance(rate, Tensor) else rate
 
     def averages(self) -> list[Tensor]:
         """In the order of the original's `parameters()`."""
         return list(self.module.parameters())
-
-    def get_extra_state(self) -> dict[str, int]:
-        """The number of updates, for `state_dict`."""
-        return {"updates": self.updates}
-
-    def set_extra_state(self, state: Mapping[str, int]) -> None:
-        """Restore what `get_extra_state` gave."""
-        self.updates = state["updates"]

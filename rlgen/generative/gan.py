@@ -177,7 +177,7 @@ def instance_noise(x: Tensor, std: float, generator: torch.Generator) -> Tensor:
         Arjovsky and Bottou 2017 (arXiv 1701.04862), section 3; Soenderby et al. 2017 (arXiv 1610.04490).
     """
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=generator.device).to(x.device)
-    return noise.mul_(std).add_(x)
+    return torch.add(x, noise, alpha=std)
 
 
 def historical_penalty(parameters: Iterable[Tensor], averages: Iterable[Tensor]) -> Tensor:

@@ -133,9 +133,10 @@ def make_optimizer(model: LikelihoodModel) -> torch.optim.Optimizer:
     """As the config has it; call it when the model is on its device."""
     config = model.config
     kind, rate = OPTIMIZERS[config.optimizer], config.learning_rate
+    capturable = model.device.type == "cuda"  # as part of a CUDA graph, too
     if kind is torch.optim.Adamax:
-        return torch.optim.Adamax(model.parameters(), rate)
-    return torch.optim.Adam(model.parameters(), rate, fused=True)
+        return torch.optim.Adamax(model.parameters(), rate, capturable=capturable)
+    return torch.optim.Adam(model.parameters(), rate, fused=True, capturable=capturable)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, config: LikelihoodConfig, epoch: int) -> None:
