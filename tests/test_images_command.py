@@ -53,8 +53,7 @@ def flags(model: str, *more: str) -> list[str]:
 
 
 def run(*argv: str) -> Path:
-    found = main(cli.parse(Options, argv))
-    assert found is not None
+    (found,) = main(cli.parse(Options, argv))
     return found
 
 
@@ -134,6 +133,8 @@ def test_pictures_without_labels(folder, model):
         (["--model", "improved_gan", "--data", "mnist-static", "--labels-per-class", "1"], "has no labels"),
         (["--model", "dcgan", "--data", "svhn"], "no svhn in"),
         (["--model", "dcgan", "--data", "mnist", "--data-dir", "nowhere"], "no such folder"),
+        (["--model", "dcgan", "--data", "mnist", "--seeds", "0", "1", "--seed", "2"], "--seeds for several"),
+        (["--model", "dcgan", "--data", "mnist", "--seeds", "3", "1", "3"], "--seeds 3: give different"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "chanels:[4]"], "did you mean 'channels'?"),
         (
             ["--model", "dcgan", "--data", "mnist", "--settings", "channels:wide"],

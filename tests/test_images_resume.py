@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.images.__main__ import Options, main
 from benchmarks.images.task import Task
+from rlgen import cli
 from rlgen.folder import checkpoint_folders
 from tests import image_files as make
 from tests.test_images_command import fail, flags, run
@@ -71,6 +74,23 @@ def test_pieces_of_one_batch_are_the_whole(folder, model):
         pieces += 1
     assert pieces == len(rows(whole)) * (2 if model == "infogan" else 3)
     check_same(whole, broken)
+
+
+def test_runs_side_by_side_are_the_runs_alone(folder, capsys):
+    """In pieces as well; the record of each has its seed."""
+    alone = [run(*flags("improved_gan", "--seed", str(seed))) for seed in (0, 3)]
+    piece = ["--stop-after", "1e-9", "--results", "together"]
+    argv = flags("improved_gan", "--seeds", "0", "3", *piece)
+    while not (places := main(cli.parse(Options, argv)))[0].joinpath("page.png").exists():
+        argv = ["--resume", *map(str, places), *piece]
+    for one, place in zip(alone, places, strict=True):
+        check_same(one, place)
+    records = [json.loads(path.read_text()) for path in sorted((folder / "together").rglob("*.json"))]
+    assert [found["seed"] for found in records] == [0, 3]
+    assert [found["runs_side_by_side"] for found in records] == [2, 2]
+    twice = fail(capsys, "--resume", str(places[0]), str(places[0]))
+    assert "is there twice" in twice
+    assert "leave it out" in fail(capsys, "--resume", str(places[0]), "--seeds", "1")
 
 
 def start(folder: Path, *argv: str) -> subprocess.Popen:

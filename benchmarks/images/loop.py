@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,40 @@ from benchmarks.records import origin
 from rlgen import folder
 from rlgen.progress import duration
 from rlgen.records import make_logger
-from rlgen.runs import Stopped, stop_signals
+from rlgen.runs import Stopped, StopRequest, stop_signals
 
 SECONDS = 10.0
 """Between two lines of progress."""
+
+
+def train(loops: Sequence[Loop]) -> bool:
+    """Train runs side by side, a batch of each in turn; says whether all of them came to their ends.
+
+    On a GPU each has a stream of its own: kernels that are too small to fill it run beside each other.
+
+    Raises:
+        Stopped: SIGINT or SIGTERM, after saving.
+        ValueError: The training of one diverged, after saving the others.
+    """
+    with stop_signals("the end of this batch") as stop:
+        going = {loop: loop.batches(stop) for loop in loops}
+        while going:
+            for loop, batches in tuple(going.items()):
+                try:
+                    with torch.cuda.stream(loop.stream):
+                        ended = next(batches, loop) is loop
+                except ValueError:
+                    for other in going.keys() - {loop}:
+                        other.save()
+                    raise
+                if ended:
+                    del going[loop]
+    if not all(loop.ended for loop in loops) and stop.signum:
+        raise Stopped(stop.signum)
+    for loop in loops:
+        if loop.stream:
+            torch.cuda.current_stream().wait_stream(loop.stream)
+    return all(loop.ended for loop in loops)
 
 
 class Loop:
@@ -36,6 +66,7 @@ class Loop:
         checkpoint: To go on from.
         minutes: After which to save and leave; None for no limit.
         bar: Show a bar in place of lines.
+        silent: Show neither.
     """
 
     def __init__(
@@ -46,8 +77,10 @@ class Loop:
         checkpoint: Path | None = None,
         minutes: float | None = None,
         bar: bool = False,
+        silent: bool = False,
     ) -> None:
-        self.run, self.plan, self.task, self.bar = run, plan, task, bar
+        self.run, self.plan, self.task = run, plan, task
+        self.bar, self.silent = bar and not silent, bar or silent
         self.pieces: list[dict[str, Any]] = []
         """Of the training before this piece: hours, device, commit."""
         if checkpoint is not None:
@@ -60,44 +93,43 @@ class Loop:
         self.first = task.steps_done
         self.saved = self.first if checkpoint else -1
         self.lines = Lines(task)
+        self.stream = torch.cuda.Stream() if plan["device"] == "cuda" else None
+        if self.stream:
+            self.stream.wait_stream(torch.cuda.current_stream())  # for what the task has put on the GPU
 
-    def train(self) -> bool:
-        """Train to the end, saved as final/, or to the limit of time; says whether it came to the end.
+    def batches(self, stop: StopRequest) -> Generator[None]:
+        """Train to the end, saved as final/, or to the limit of time or a signal, pausing at every batch.
 
         Raises:
-            Stopped: SIGINT or SIGTERM, after saving.
             ValueError: The training diverged.
         """
         cut_frames(self.run, self.first)
         logger = make_logger(self.run, self.first)
         try:
-            with stop_signals("the end of this batch") as stop, self._progress() as progress:
+            with self._progress() as progress:
                 if self.saved < 0:
                     self.task.initialise()
                     self._frame()
                 while self.task.position.epoch < self.task.epochs:  # a signal may come in the last batch
-                    if not self._epoch(lambda: stop.signum, progress, logger):
-                        return False
+                    if not (yield from self._epoch(stop, progress, logger)):
+                        return
             self.ended = time.monotonic()
             self.save(self.run / "final")
         finally:
             logger.close()
-        return True
 
-    def _epoch(self, stop: Callable[[], int], progress: tqdm, logger: Logger) -> bool:
-        """The rest of an epoch, and what its end brings; False where time is up."""
+    def _epoch(self, stop: StopRequest, progress: tqdm, logger: Logger) -> Generator[None, None, bool]:
+        """The rest of an epoch, and what its end brings; False where it was left, saved, before that."""
         task = self.task
         task.enter_epoch()
         while task.position.batch < task.n_batches:
             task.advance()
             progress.update()
-            self.lines.tell(silent=self.bar)
-            if stop():
-                self.save()
-                raise Stopped(stop())
-            if time.monotonic() > self.deadline and task.steps_done < task.steps:
+            self.lines.tell(silent=self.silent)
+            if stop.signum or (time.monotonic() > self.deadline and task.steps_done < task.steps):
                 self.save()
                 return False
+            yield
         epoch, step = task.position.epoch + 1, task.steps_done
         figures = task.measure()
         due = epoch % self.plan["sample_freq"] == 0 or epoch == task.epochs

@@ -60,6 +60,11 @@ def check_flags(flags: Options) -> None:
     """
     if flags.model is None or flags.data is None:
         raise ValueError("pass --model and --data, or --resume RUN, or --table: see --help")
+    if flags.seeds and flags.seed is not None:
+        raise ValueError(f"--seed {flags.seed} is for one run, --seeds for several: leave one out")
+    for seed in flags.seeds:
+        if not 0 <= seed < 2**31 or flags.seeds.count(seed) > 1:
+            raise ValueError(f"--seeds {seed}: give different whole numbers from 0 to {2**31 - 1}")
     if flags.image_size is not None and flags.data != "folder":
         raise ValueError(f"--image-size is for --data folder, {flags.data} has its own: leave it out")
     if flags.n_samples is not None and flags.model not in CODED:
@@ -160,6 +165,10 @@ def resumed_plan(plan: Plan, run: Path, flags: Options) -> Plan:
     Raises:
         ValueError: A flag that contradicts the run, or another version's config.json.
     """
+    if flags.seeds:
+        raise ValueError("--seeds is for new runs, --resume goes on with the seeds they have: leave it out")
+    if flags.resume.count(run) > 1:
+        raise ValueError(f"--resume {run} is there twice: name each run once")
     missing = {"model", "data", "config", "settings", "seed", "data_sha256", "argv"} - plan.keys()
     if missing:
         raise ValueError(
