@@ -27,6 +27,12 @@ from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.streams import Rollout, SeparateValue
 
+SEPARATE = ("separate", "non-episodic")
+"""Streams with a value function of their own."""
+
+STREAMS = ("auto", "one", *SEPARATE)
+"""How a learned reward that adds to the environment's reaches the policy."""
+
 DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
@@ -54,9 +60,9 @@ class LearnReward(BaseCallback):
         reward: the learned reward.
         env_weight: weight of the environment's reward: 1 adds to it, 0 replaces it.
         eta: weight of the learned reward; None for 1 where it replaces, else 0.3.
-        stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only);
+        stream: "one" adds b to the reward, "separate" gives it a value function of its own (on-policy only),
+            so does "non-episodic", whose return runs on through an end of the episode: dying costs no bonus;
             "auto" is separate where that can be and the environment's reward counts.
-        episodic: of a separate stream: whether an end of the episode ends the bonus's return.
         refit_every: transitions to gather before a refit; at the end of a rollout.
 
     Raises:
@@ -71,12 +77,11 @@ class LearnReward(BaseCallback):
         env_weight: float = 1.0,
         eta: float | None = None,
         stream: str = "auto",
-        episodic: bool = True,
         refit_every: int = 1000,
     ) -> None:
         super().__init__()
-        if stream not in ("auto", "one", "separate"):
-            raise ValueError(f"stream is {stream!r}: choose 'auto', 'one' or 'separate'")
+        if stream not in STREAMS:
+            raise ValueError(f"stream is {stream!r}: choose one of {', '.join(STREAMS)}")
         if eta is not None and not 0.0 <= eta < float("inf"):
             raise ValueError(f"eta is {eta}: give a weight of 0 or more")
         if not np.isfinite(env_weight):
@@ -85,10 +90,10 @@ class LearnReward(BaseCallback):
             )
         if refit_every < 1:
             raise ValueError(f"refit_every is {refit_every}: give 1 transition or more")
-        if stream == "separate" and env_weight == 0.0:
+        if stream in SEPARATE and env_weight == 0.0:
             raise ValueError("a separate stream adds to the environment's reward: replace it in stream='one'")
         self.reward, self.env_weight, self.eta = reward, env_weight, eta
-        self.stream, self.episodic, self.refit_every = stream, episodic, refit_every
+        self.stream, self.refit_every = stream, refit_every
         self.value: SeparateValue | None = None
         self.recorder: TransitionRecorder
         self._batch: Transitions  # the rollout
@@ -138,13 +143,13 @@ class LearnReward(BaseCallback):
         self.reward.reward(self._blank())
         if self.eta is None:
             self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA
-        if isinstance(model, OnPolicyAlgorithm) and self.stream == "separate" and self.value is None:
+        if isinstance(model, OnPolicyAlgorithm) and self.stream in SEPARATE and self.value is None:
             self.value = self._new_value(model)
 
     def _choose_stream(self, model: BaseAlgorithm) -> str:
         if not isinstance(model, OnPolicyAlgorithm):
-            if self.stream == "separate":
-                raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream='one'")
+            if self.stream in SEPARATE:
+                raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream 'one'")
             return "one"
         if self.stream == "auto":
             return "one" if self.env_weight == 0.0 else "separate"
@@ -155,7 +160,7 @@ class LearnReward(BaseCallback):
         rollouts = STREAM_UNIT / (model.n_steps * model.n_envs)
         return SeparateValue(
             self.recorder.obs_size,
-            episodic=self.episodic,
+            episodic=self.stream == "separate",
             memory=max(1, round(5 * rollouts)),
             peak_decay=0.99 ** (1 / rollouts),
             settling=round(SETTLING / STREAM_UNIT * rollouts),
@@ -223,7 +228,7 @@ class LearnReward(BaseCallback):
         self._batch = stack(self._steps, self.recorder.action_space)
         bonus = self.reward.reward(self._batch).cpu().numpy().reshape(buffer.rewards.shape)  # (T, N)
         self._bonus = bonus
-        if self.stream == "separate":
+        if self.stream in SEPARATE:
             return
         ends = np.stack([step.terminated for step in self._steps])
         learned = self.weight() * (bonus + ends * self._absorbing(buffer.gamma))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BONUSES = ("expected", "realised", "rnd", "prediction-error", "random", "none")
 SETTINGS = ("default", "paper")
+# relabel.STREAMS, without the seconds that its import takes
+STREAMS = ("auto", "one", "separate", "non-episodic")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Config(Options):
     """Information gain (expected, realised), a control, or none for plain SB3."""
     setting: Annotated[cli.MaybeText, cli.choice(SETTINGS, "default")] = None
     """default, or VIME's model and bonus as published (realised); eta and stream are the default's."""
+    stream: Annotated[cli.MaybeText, cli.choice(STREAMS, "auto")] = None
+    """How the bonus reaches the policy: added to the reward (one), or by a value function of its own, whose
+    return ends with the episode (separate) or not (non-episodic); auto is separate on-policy, else one."""
 
 
 def main(config: Config) -> Path:
@@ -67,9 +72,10 @@ def new_plan(config: Config) -> dict[str, Any]:
         raise ValueError("no environment: pass --env ID, such as rlgen/SparseAnt-v0, or --resume RUN")
     if config.eta is not None and config.eta < 0:
         raise ValueError(f"eta is {config.eta}: give 0 or more (--bonus none turns the bonus off)")
-    idle = {"--eta": config.eta is not None, "--setting": config.setting is not None}
+    own = ("eta", "setting", "stream")
+    idle = {f"--{name}": getattr(config, name) is not None for name in own}
     if config.bonus == "none" and any(idle.values()):
-        flags = " and ".join(flag for flag, given in idle.items() if given)
+        flags = ", ".join(flag for flag, given in idle.items() if given)
         raise ValueError(f"--bonus none is plain SB3, without a bonus: leave {flags} out")
     algo, setting = config.algo or "ppo", config.setting or "default"
     name, preset = preset_for(config.env, algo)
@@ -79,6 +85,7 @@ def new_plan(config: Config) -> dict[str, Any]:
         "bonus": config.bonus or ("realised" if setting == "paper" else "expected"),
         "setting": setting,
         "eta": config.eta,
+        "stream": config.stream or "auto",
     }
     return json.loads(json.dumps(plan))  # tuples become lists, as they will when it is read back
 
@@ -135,7 +142,7 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward | None]:
     bonus = make_bonus(plan["bonus"], plan["setting"], *recorder.flat_sizes(venv), setup.seed)
     if bonus is None:
         return model, None
-    chosen = ("eta", "stream", "episodic", "refit_every")
+    chosen = ("eta", "stream", "refit_every")
     learner = LearnReward(bonus, **{name: plan[name] for name in chosen if name in plan})
     learner.install(model)
     plan.update({name: getattr(learner, name) for name in chosen})

@@ -14,9 +14,10 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Check
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from rlgen import train_vime
 from rlgen.buffers import RelabelRolloutBuffer, find_buffer
 from rlgen.recorder import TransitionRecorder, encode_actions
-from rlgen.relabel import LearnReward
+from rlgen.relabel import STREAMS, LearnReward
 from rlgen.rewards import VIME, LearnedReward
 
 ON_POLICY = {
@@ -107,7 +108,7 @@ def vime(seed=0, actions=2, **kwargs):
 
 
 @pytest.mark.parametrize("normalize", [None, "obs", "reward"])
-@pytest.mark.parametrize("stream", ["one", "separate"])
+@pytest.mark.parametrize("stream", STREAMS[1:])
 @pytest.mark.parametrize("algo", ON_POLICY)
 def test_a_zero_bonus_is_plain_sb3_on_policy(algo, stream, normalize):
     """With a bonus of weight 0, its model refitted all the while, nothing but SB3's own numbers remain."""
@@ -117,6 +118,7 @@ def test_a_zero_bonus_is_plain_sb3_on_policy(algo, stream, normalize):
     plain = train(ON_POLICY[algo], normalize=normalize)
     assert bonus.updates > 0
     assert torch.equal(weights(ours), weights(plain))
+    assert stream == "one" or (learner.value and learner.value.episodic == (stream == "separate"))
 
 
 @pytest.mark.parametrize("normalize", [None, "obs", "reward"])
@@ -371,7 +373,7 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
         train(ON_POLICY["ppo"], LearnReward(VIME(5, 2)))
     with pytest.raises(ValueError, match="eta is -1"):
         LearnReward(vime(), eta=-1.0)
-    with pytest.raises(ValueError, match="'auto'"):
+    with pytest.raises(ValueError, match="one of auto"):
         LearnReward(vime(), stream="two")
     with pytest.raises(ValueError, match="env_weight is nan"):
         LearnReward(vime(), env_weight=float("nan"))
@@ -421,3 +423,7 @@ def test_action_noise_does_not_reach_the_reward_unclipped():
         LearnReward(reward, refit_every=20),
     )
     assert max(batch.action.abs().max() for batch in reward.batches) <= 1.0
+
+
+def test_the_command_knows_every_stream():
+    assert train_vime.STREAMS == STREAMS

@@ -149,6 +149,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
         ({"seed": 3}, "--seed 3 contradicts .*which has 0"),
         ({"total_timesteps": 100}, "--total-timesteps 100 contradicts .*has 4096"),
         ({"eta": 9.0}, "--eta 9.0 contradicts"),
+        ({"stream": "non-episodic"}, "--stream non-episodic contradicts .*has separate"),
         ({"bonus": "rnd"}, "--bonus rnd contradicts .*has expected"),
         ({"algo": "sac"}, "--algo sac contradicts"),
         ({"log_folder": Path("elsewhere")}, "--log-folder elsewhere: .* stays where it is"),
@@ -203,7 +204,12 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"env_kwargs": {"nonsense": 1}}, "nonsense"),
         ({"env": "Ant-v5", "env_kwargs": {"xml_file": "nope.xml"}}, "cannot make Ant-v5 .*nope.xml"),
         ({"bonus": "rnd", "setting": "paper"}, "--setting paper is for VIME"),
-        ({"bonus": "none", "setting": "paper", "eta": 5.0}, "plain SB3.*leave --eta and --setting out"),
+        ({"bonus": "none", "stream": "one"}, "plain SB3.*leave --stream out"),
+        (
+            {"algo": "sac", "hyperparams": {}, "stream": "separate"},
+            "SAC has one critic for all rewards: take stream 'one'",
+        ),
+        ({"bonus": "none", "setting": "paper", "eta": 5.0}, "plain SB3.*leave --eta, --setting out"),
         ({"hyperparams": {"n_epochs": 2.5}}, "n_epochs is 2.5: give a whole number"),
         ({"hyperparams": {"policy": "MultiInputPolicy"}}, "policy is 'MultiInputPolicy'.*take MlpPolicy"),
         (
