@@ -44,7 +44,8 @@ def train(loops: Sequence[Loop]) -> bool:
                         ended = next(batches, loop) is loop
                 except ValueError:
                     for other in going.keys() - {loop}:
-                        other.save()
+                        with torch.cuda.stream(other.stream):
+                            other.save()
                     raise
                 if ended:
                     del going[loop]
