@@ -87,6 +87,27 @@ PAIRS = PrimitiveConstructorSpec(
 """Pairs k:v with Python literals or plain words as values, as in rl-zoo3."""
 
 
+def several(read: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec:
+    """How tyro reads a flag of one value or more whose default is none."""
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar=f"{metavar} [{metavar} ...]",
+        instance_from_str=lambda args: tuple(read(text) for text in _some(args)),
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(part) for part in value] or ["none"],
+    )
+
+
+def _some(args: Sequence[str]) -> Sequence[str]:
+    if not args:
+        raise ValueError("nothing is given")
+    return args
+
+
+SEEDS = several(lambda text: read_whole(text, 0, 2**31 - 1), "N")
+RUNS = several(Path, "RUN")
+
+
 def read_whole(text: str, least: int = 1, most: int | None = None) -> int:
     """'5', '1_000' or '1e6' -> int."""
     value = _finite(text)

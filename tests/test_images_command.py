@@ -135,6 +135,7 @@ def test_pictures_without_labels(folder, model):
         (["--model", "dcgan", "--data", "mnist", "--data-dir", "nowhere"], "no such folder"),
         (["--model", "dcgan", "--data", "mnist", "--seeds", "0", "1", "--seed", "2"], "--seeds for several"),
         (["--model", "dcgan", "--data", "mnist", "--seeds", "3", "1", "3"], "--seeds 3: give different"),
+        (["--model", "dcgan", "--data", "mnist", "--seeds"], "--seeds: nothing is given"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "chanels:[4]"], "did you mean 'channels'?"),
         (
             ["--model", "dcgan", "--data", "mnist", "--settings", "channels:wide"],

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from benchmarks.images.__main__ import Options, main
+from benchmarks.images.semi_supervised import SemiSupervisedTask
 from benchmarks.images.task import Task
 from rlgen import cli
 from rlgen.folder import checkpoint_folders
@@ -88,9 +89,73 @@ def test_runs_side_by_side_are_the_runs_alone(folder, capsys):
     records = [json.loads(path.read_text()) for path in sorted((folder / "together").rglob("*.json"))]
     assert [found["seed"] for found in records] == [0, 3]
     assert [found["runs_side_by_side"] for found in records] == [2, 2]
-    twice = fail(capsys, "--resume", str(places[0]), str(places[0]))
-    assert "is there twice" in twice
+    again = fail(capsys, "--resume", str(places[0]), str(folder / places[0]))
+    assert "is there twice" in again
     assert "leave it out" in fail(capsys, "--resume", str(places[0]), "--seeds", "1")
+
+
+def test_one_that_diverges_does_not_stop_the_others(folder, capsys, monkeypatch):
+    alone = run(*flags("improved_gan", "--seed", "3"))
+    measure = SemiSupervisedTask.measure
+
+    def diverges(task: SemiSupervisedTask) -> dict[str, float]:
+        if task.plan["seed"] == 1:
+            raise ValueError("training has diverged")
+        return measure(task)
+
+    monkeypatch.setattr(SemiSupervisedTask, "measure", diverges)
+    err = fail(capsys, *flags("improved_gan", "--seeds", "1", "3"))
+    bad, good = sorted((folder / "logs" / "images").iterdir())[1:]
+    assert bad.name in err and "training has diverged" in err
+    check_same(alone, good)
+    assert not (bad / "final").exists()
+
+
+def test_a_signal_leaves_all_where_they_are(folder, monkeypatch):
+    alone = [run(*flags("improved_gan", "--seed", str(seed))) for seed in (0, 3)]
+    advance = Task.advance
+
+    def terminated(task: Task) -> None:
+        advance(task)
+        if task.steps_done == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(Task, "advance", terminated)
+        main(cli.parse(Options, flags("improved_gan", "--seeds", "0", "3")))
+    assert stop.value.code == 143
+    places = sorted((folder / "logs" / "images").iterdir())[2:]
+    steps = [int(path.name[5:]) for place in places for path in checkpoint_folders(place)]
+    assert steps == [2, 1]  # the second run had not had its turn
+    main(cli.parse(Options, ["--resume", *map(str, places), "--results", "results"]))
+    for one, place in zip(alone, places, strict=True):
+        check_same(one, place)
+
+
+def test_a_step_is_recorded_anew_when_the_rate_has_changed(folder, monkeypatch):
+    """What stands for a graph, which needs a GPU, takes the step and counts."""
+    forgotten = []
+
+    class Graph:
+        def __init__(self, task: Task) -> None:
+            self.task = task
+
+        def __call__(self, rows: torch.Tensor) -> None:
+            self.task.train_on(rows)
+
+        def forget(self) -> None:
+            forgotten.append(self.task.position.epoch)
+
+    enter = Task.enter_epoch
+
+    def with_graph(task: Task) -> None:
+        if task._graph is None:
+            monkeypatch.setattr(task, "_graph", Graph(task))
+        enter(task)
+
+    monkeypatch.setattr(Task, "enter_epoch", with_graph)
+    run(*flags("dcgan", "constant_epochs:3", "--epochs", "6"))
+    assert forgotten == [0, 4, 5]
 
 
 def start(folder: Path, *argv: str) -> subprocess.Popen:

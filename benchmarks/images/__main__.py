@@ -27,9 +27,9 @@ prints them beside the references.
     0.056 %, the 99.14 % of OpenAI's post.
 
         python -m benchmarks.images --model improved_gan --data mnist --labels-per-class 10 --device cuda \\
-            --seeds 0 1 2 3 4 5 6 7 8 9 --stop-after 25
-        python -m benchmarks.images --resume logs/images/improved_gan-mnist-100_* --stop-after 25
-        python -m benchmarks.images --ensemble logs/images/improved_gan-mnist-100_*
+            --seeds 0 1 2 3 4 5 6 7 8 9 -f logs/ten --stop-after 25
+        python -m benchmarks.images --resume logs/ten/images/improved_gan-mnist-100_* --stop-after 25
+        python -m benchmarks.images --ensemble logs/ten/images/improved_gan-mnist-100_*
 
 2.  InfoGAN on MNIST, 5,000 rounds, five seeds; bar: code_accuracy of the best at least 95 %. Reference: 95 %
     ("5 % error rate", Chen et al. 2016, section 7.2).
@@ -150,8 +150,8 @@ class Options:
     """Images in a batch."""
     seed: Annotated[cli.MaybeWhole, cli.seed("0")] = None
     """Seed of everything else."""
-    seeds: Annotated[tuple[int, ...], arg(metavar="N")] = ()
-    """Runs of several seeds side by side; a GPU that one does not fill takes little longer for ten."""
+    seeds: Annotated[tuple[int, ...], cli.SEEDS] = ()
+    """Runs of several seeds side by side; for a GPU that one does not fill."""
     device: Annotated[cli.MaybeText, cli.choice(DEVICES, "auto")] = None
     """Where to compute; auto takes a GPU if there is one."""
     settings: Annotated[cli.MaybePairs, cli.PAIRS] = None
@@ -174,11 +174,11 @@ class Options:
     """Runs are kept in DIR/images/NAME_K."""
     results: Annotated[Path, arg(metavar="DIR")] = field(default_factory=lambda: RESULTS)
     """Folder of the records."""
-    resume: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
+    resume: Annotated[tuple[Path, ...], cli.RUNS] = ()
     """Continue these runs; all else comes from their config.json."""
-    ensemble: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
+    ensemble: Annotated[tuple[Path, ...], cli.RUNS] = ()
     """Average the classifiers of these finished runs of improved_gan."""
-    compare: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
+    compare: Annotated[tuple[Path, ...], cli.RUNS] = ()
     """Of two finished runs, by how much the second gives the same test images more likelihood."""
     table: bool = False
     """Print what is recorded, beside the papers' numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -45,10 +45,13 @@ def launch(options: Options) -> list[Path]:
     limit_threads()
     read = cache(load)  # runs of the same images share them
     begun = [_resume(options, run, read) for run in options.resume] or _begin(options)
+    adversarial = {plan["model"] in plans.ADVERSARIAL for _, plan, *_ in begun}
+    if len(adversarial) > 1:
+        raise ValueError("--resume of adversarial models and of others: go on with them one after the other")
     # TF32 is fast, but its errors of 1e-3 would show in nats, in exact sampling and in what is compared.
     # Not in matrix products either: in 2 of 10 runs of Improved GAN on MNIST the generator then collapsed.
-    torch.backends.cudnn.allow_tf32 = all(plan["model"] in plans.ADVERSARIAL for _, plan, *_ in begun)
-    bar = options.progress and sys.stdout.isatty()
+    torch.backends.cudnn.allow_tf32 = adversarial == {True}
+    bar = options.progress and sys.stdout.isatty() and len(begun) == 1
     loops = []
     for run, plan, data, checkpoint in begun:
         task = models.build(plan, data)
@@ -56,27 +59,43 @@ def launch(options: Options) -> list[Path]:
             run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
             folder.write_config(run, plan)
         _announce(run, plan, task, checkpoint)
-        loops.append(Loop(run, plan, task, checkpoint, options.stop_after, bar, silent=len(loops) > 0))
-    runs = [loop.run for loop in loops]
-    further = f"go on with: python -m benchmarks.images --resume {' '.join(str(run) for run in runs)}"
+        loops.append(Loop(run, plan, task, checkpoint, options.stop_after, bar))
     if len(loops) > 1:
-        print(f"{len(loops)} runs side by side; how far they are is told of the first", flush=True)
+        print(f"{len(loops)} runs side by side; how far they are is told of one of them", flush=True)
     try:
-        done = train(loops)
+        failed = train(loops)
     except Stopped as stop:
-        print(f"saved; {further}")
+        print(f"saved; {_further(loops)}")
         raise SystemExit(128 + stop.signal) from None
-    if not done:
-        task = loops[0].task
-        print(f"time is up after {task.steps_done} of {task.steps} batches; saved; {further}")
-        return runs
-    torch.backends.cudnn.allow_tf32 = False
-    for loop, (_, plan, data, _) in zip(loops, begun, strict=True):
+    late = [loop.task for loop in loops if not loop.ended and loop not in failed]
+    if late:
+        task = min(late, key=lambda task: task.steps_done)
+        print(f"time is up after {task.steps_done} of {task.steps} batches; saved", end="; ")
+        print(_further([loop for loop in loops if loop not in failed]))
+    else:
+        torch.backends.cudnn.allow_tf32 = False
+        failed |= _finish_all([loop for loop in loops if loop not in failed], options.results)
+    for loop, error in failed.items():
+        raise ValueError(f"{loop.run}: {error}" if len(loops) > 1 else str(error)) from error
+    return [loop.run for loop in loops]
+
+
+def _further(loops: Sequence[Loop]) -> str:
+    """How to go on."""
+    return f"go on with: python -m benchmarks.images --resume {' '.join(str(loop.run) for loop in loops)}"
+
+
+def _finish_all(loops: Sequence[Loop], results: Path) -> dict[Loop, ValueError]:
+    """Finish runs that are trained; returns those whose model is none to be judged, and why."""
+    failed = {}
+    for loop in loops:
         if len(loops) > 1:
-            print(f"seed {plan['seed']}:")
-        more = {"runs_side_by_side": len(loops)} if len(loops) > 1 else {}
-        finish(loop.run, plan, data, loop.task.report(), loop, options.results, more)
-    return runs
+            print(f"{loop.run}:")
+        try:
+            finish(loop, results)
+        except ValueError as error:
+            failed[loop] = error
+    return failed
 
 
 Begun = tuple[Path | None, Plan, ImageData, Path | None]
@@ -129,26 +148,23 @@ def _announce(run: Path, plan: Plan, task: Task, checkpoint: Path | None) -> Non
         print(f"going on from {checkpoint}", flush=True)
 
 
-def finish(
-    run: Path,
-    plan: Plan,
-    data: ImageData,
-    report: Report,
-    loop: Loop,
-    results: Path,
-    more: Mapping[str, Any],
-) -> None:
-    """Write the record, with `more` in it, the page and the film, and print each figure."""
+def finish(loop: Loop, results: Path) -> None:
+    """Write the record, the page and the film of a trained run, and print each figure.
+
+    Raises:
+        ValueError: Figures that are no numbers any more.
+    """
+    run, plan, report = loop.run, loop.plan, loop.task.report()
     if report.arrays:
         partial = run / ".outputs.npz"
         np.savez_compressed(partial, **report.arrays)  # type: ignore[arg-type]
         partial.replace(run / "outputs.npz")
     pictures.save_png(run / "page.png", pictures.page(report.sections))
     pictures.save_gif(run / "film.gif", [_frame(path) for path in frames(run)])
-    name = plans.name_of(plan, len(data.classes))
+    name = plans.name_of(plan, len(loop.task.data.classes))
     path = results / KIND / name / f"seed{plan['seed']}.json"
     write_number(
-        path, report.metric, report.value, report.unit, argv=plan["argv"], **facts(plan, report, loop), **more
+        path, report.metric, report.value, report.unit, argv=plan["argv"], **facts(plan, report, loop)
     )
     for figure, value in {report.metric: report.value, **report.facts}.items():
         print(f"{figure}: {value:.4g}" if isinstance(value, float) else f"{figure}: {value}")
@@ -158,6 +174,7 @@ def finish(
 def facts(plan: Plan, report: Report, loop: Loop) -> dict[str, Any]:
     """What the record holds besides the figure."""
     pieces, epochs = loop.all_pieces(), plan["config"]["epochs"]
+    beside = max((piece.get("side_by_side", 1) for piece in pieces), default=1)
     devices = sorted({piece["device"] for piece in pieces}) or [device_name(plan["device"])]
     return {
         "data": plan["data_name"],
@@ -175,6 +192,7 @@ def facts(plan: Plan, report: Report, loop: Loop) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "commit_at_start": plan["commit"],
         "pieces": len(pieces),
+        **({"runs_side_by_side": beside} if beside > 1 else {}),  # they shared the hours and the memory
     }
 
 

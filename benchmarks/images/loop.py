@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,35 +27,48 @@ SECONDS = 10.0
 """Between two lines of progress."""
 
 
-def train(loops: Sequence[Loop]) -> bool:
-    """Train runs side by side, a batch of each in turn; says whether all of them came to their ends.
+def train(loops: Sequence[Loop]) -> dict[Loop, ValueError]:
+    """Train runs side by side, a batch of each in turn; returns those that diverged, and what they said.
 
-    On a GPU each has a stream of its own: kernels that are too small to fill it run beside each other.
+    On a GPU each has a stream of its own: kernels that are too small to fill it run beside each other. Runs
+    that came to their ends have `ended`; others, out of time, are saved.
 
     Raises:
         Stopped: SIGINT or SIGTERM, after saving.
-        ValueError: The training of one diverged, after saving the others.
     """
+    failed: dict[Loop, ValueError] = {}
     with stop_signals("the end of this batch") as stop:
         going = {loop: loop.batches(stop) for loop in loops}
+        for loop in loops:
+            loop.beside = len(loops)
         while going:
-            for loop, batches in tuple(going.items()):
+            for k, (loop, batches) in enumerate(tuple(going.items())):
                 try:
-                    with torch.cuda.stream(loop.stream):
-                        ended = next(batches, loop) is loop
-                except ValueError:
-                    for other in going.keys() - {loop}:
-                        with torch.cuda.stream(other.stream):
-                            other.save()
+                    with loop.placed():
+                        left = next(batches, loop) is loop
+                except ValueError as error:
+                    failed[loop], left = error, True
+                except Exception:
+                    _save(going.keys() - {loop})
                     raise
-                if ended:
+                if left:
                     del going[loop]
-    if not all(loop.ended for loop in loops) and stop.signum:
+                elif k == 0:
+                    loop.lines.tell(silent=loop.bar)
+    if stop.signum and not all(loop.ended for loop in loops if loop not in failed):
         raise Stopped(stop.signum)
     for loop in loops:
         if loop.stream:
             torch.cuda.current_stream().wait_stream(loop.stream)
-    return all(loop.ended for loop in loops)
+    return failed
+
+
+def _save(loops: Iterable[Loop]) -> None:
+    """Save what can be saved of runs beside one that an error has ended."""
+    for loop in loops:
+        if loop.task.steps_done > loop.first:
+            with loop.placed(), suppress(Exception):
+                loop.save()
 
 
 class Loop:
@@ -67,7 +81,6 @@ class Loop:
         checkpoint: To go on from.
         minutes: After which to save and leave; None for no limit.
         bar: Show a bar in place of lines.
-        silent: Show neither.
     """
 
     def __init__(
@@ -78,12 +91,11 @@ class Loop:
         checkpoint: Path | None = None,
         minutes: float | None = None,
         bar: bool = False,
-        silent: bool = False,
     ) -> None:
-        self.run, self.plan, self.task = run, plan, task
-        self.bar, self.silent = bar and not silent, bar or silent
+        self.run, self.plan, self.task, self.bar = run, plan, task, bar
         self.pieces: list[dict[str, Any]] = []
-        """Of the training before this piece: hours, device, commit."""
+        """Of the training before this piece: hours, device, commit, and how many runs were side by side."""
+        self.beside = 1
         if checkpoint is not None:
             state = load(checkpoint)
             task.restore(state)
@@ -97,6 +109,10 @@ class Loop:
         self.stream = torch.cuda.Stream() if plan["device"] == "cuda" else None
         if self.stream:
             self.stream.wait_stream(torch.cuda.current_stream())  # for what the task has put on the GPU
+
+    def placed(self) -> AbstractContextManager[Any]:
+        """In which all that concerns the run's GPU has to happen."""
+        return torch.cuda.stream(self.stream) if self.stream else nullcontext()
 
     def batches(self, stop: StopRequest) -> Generator[None]:
         """Train to the end, saved as final/, or to the limit of time or a signal, pausing at every batch.
@@ -126,11 +142,13 @@ class Loop:
         while task.position.batch < task.n_batches:
             task.advance()
             progress.update()
-            self.lines.tell(silent=self.silent)
             if stop.signum or (time.monotonic() > self.deadline and task.steps_done < task.steps):
                 self.save()
                 return False
             yield
+            if stop.signum:  # came while others had their turn
+                self.save()
+                return False
         epoch, step = task.position.epoch + 1, task.steps_done
         figures = task.measure()
         due = epoch % self.plan["sample_freq"] == 0 or epoch == task.epochs
@@ -161,11 +179,12 @@ class Loop:
         self.saved = step
 
     def all_pieces(self) -> list[dict[str, Any]]:
-        """Hours of training on which device at which commit, this piece included."""
+        """As `pieces`, this one included."""
         here = ((self.ended or time.monotonic()) - self.began) / 3600
         if self.task.steps_done == self.first:
             return self.pieces
-        now = {"hours": here, "device": device_name(self.plan["device"]), "commit": self.commit}
+        device = device_name(self.plan["device"])
+        now = {"hours": here, "device": device, "commit": self.commit, "side_by_side": self.beside}
         return [*self.pieces, now]
 
     @property

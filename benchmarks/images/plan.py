@@ -167,7 +167,7 @@ def resumed_plan(plan: Plan, run: Path, flags: Options) -> Plan:
     """
     if flags.seeds:
         raise ValueError("--seeds is for new runs, --resume goes on with the seeds they have: leave it out")
-    if flags.resume.count(run) > 1:
+    if [other.resolve() for other in flags.resume].count(run.resolve()) > 1:
         raise ValueError(f"--resume {run} is there twice: name each run once")
     missing = {"model", "data", "config", "settings", "seed", "data_sha256", "argv"} - plan.keys()
     if missing:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.images.dataset import ImageData
 from benchmarks.images.graph import Graph
 
 Figures = dict[str, float]
@@ -55,6 +56,7 @@ class Task:
         seed: Of both generators.
     """
 
+    data: ImageData
     shown: tuple[str, ...] = ()
     """Figures that lines of progress tell."""
 
@@ -161,7 +163,9 @@ class Task:
             self.noise.set_state(state["generators"]["noise"])
             self.position = Position(*state["position"])
         except (KeyError, TypeError, RuntimeError) as error:
-            raise ValueError(f"the checkpoint does not fit the model: {error}") from error
+            raise ValueError(
+                f"the checkpoint does not fit the model, it may be of an earlier version: {error}"
+            ) from error
         self._orders_at_start = self.orders.get_state()
 
 
