@@ -1,7 +1,7 @@
 """Fast sampling of PixelCNN and PixelRNN against naive sampling: how much faster, and that it is the same.
 
     python -m benchmarks.sampling [--models pixelcnn diagonal_bilstm] [--rounds 5] [--data-dir DIR]
-    python -m benchmarks.sampling --rounds 63      # 1,008 images; 25 minutes, nearly all of it naive sampling
+    python -m benchmarks.sampling --rounds 63      # 1,008 images; an hour, nearly all of it naive sampling
 
 Models are trained for a minute on static binarized MNIST first, since untrained ones draw noise, which is too
 easy or too hard for Jacobi iteration, as it happens; they are kept in the scratch folder. A round draws a
