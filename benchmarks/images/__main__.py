@@ -73,7 +73,7 @@ prints them beside the references.
     On one GPU; bars: pixelcnn 81.3, pixelrnn 80.0, draw 84, conv_vae_iaf 80.5. References: 81.30, 79.20,
     80.97, 79.88 (van den Oord et al. 2016, table 4; Gregor et al. 2015, table 2; Kingma et al. 2016, 6.1).
 
-        python -m benchmarks.images --model pixelcnn --preset GATED_PIXELCNN_MNIST --data mnist-static \\
+        python -m benchmarks.images --model pixelcnn --preset PIXELCNN_MNIST_WIDE --data mnist-static \\
             --device cuda --stop-after 25
         python -m benchmarks.images --model pixelrnn --preset DIAGONAL_BILSTM_MNIST_DEEP \\
             --data mnist-static --device cuda --stop-after 25

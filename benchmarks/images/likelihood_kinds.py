@@ -65,6 +65,7 @@ LIKELIHOOD: dict[str, Kind] = {
         "PIXELCNN_CIFAR10",
         "PIXELCNN_CIFAR10_SMALL",
         "PIXELCNN_MNIST_SMALL",
+        "PIXELCNN_MNIST_WIDE",
         "GATED_PIXELCNN_MNIST",
     ),
     "pixelrnn": _kind(

@@ -41,6 +41,7 @@ PAPERS = {
     "resnet_vae_cifar10_flow=0_bits_per_dim": "3.74",
     "pixelcnn_mnist_static_nats": "81.30",
     "pixelcnn_mnist_static_PIXELCNN_MNIST_SMALL_nats": "81.30",
+    "pixelcnn_mnist_static_PIXELCNN_MNIST_WIDE_nats": "81.30",
     "pixelcnn_cifar10_bits_per_dim": "2.92",
     "pixelrnn_mnist_static_nats": "80.75",
     "pixelrnn_mnist_static_DIAGONAL_BILSTM_MNIST_DEEP_nats": "79.20",
