@@ -134,6 +134,8 @@ def compare(name: str, model: PixelModel, config: Config) -> dict[str, float]:
             start = time.process_time()
             images.append(method(model, u))
             seconds[k, m] = time.process_time() - start
+        if k == 0:
+            print(f"{name}: {config.rounds} batches of {seconds[k].sum():.0f} s", flush=True)
         x = images[0]
         if not all(torch.equal(x, other) for other in images):
             raise RuntimeError(f"{name}: the images of batch {k} are not the same in all ways of sampling")

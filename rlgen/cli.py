@@ -242,8 +242,12 @@ def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None
     warnings.formatwarning = _one_line
     try:
         main(parse(config, sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
     except ValueError as error:
         return _fail(error, 2)
+    except BrokenPipeError:  # `| head` has read enough; what is left must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -55,7 +55,9 @@ def main(config: Config) -> Path:
     """
     from rlgen import enjoy, session
 
-    run = session.launch(config, session.Command("vime", build), lambda: new_plan(config))
+    run = session.launch(
+        config, session.Command("vime", build, flags=planned_flags), lambda: new_plan(config)
+    )
     if config.video:
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print(run / "reward_curve.png")
@@ -88,6 +90,11 @@ def new_plan(config: Config) -> dict[str, Any]:
         "stream": config.stream or "auto",
     }
     return json.loads(json.dumps(plan))  # tuples become lists, as they will when it is read back
+
+
+def planned_flags(config: Config, plan: dict[str, Any]) -> dict[str, Any]:
+    """The flags in the terms of a plan, with which those of a resumed run are compared."""
+    return {**vars(config), "stream": None if config.stream == "auto" else config.stream}
 
 
 def make_bonus(

@@ -99,7 +99,7 @@ def check_env_id(env: str) -> None:
         raise ValueError(trouble)
     if name in gym.registry:
         return
-    close = get_close_matches(name, sorted(gym.registry), n=3, cutoff=0.5)
+    close = get_close_matches(name, sorted(gym.registry), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "see gymnasium.pprint_registry() for all ids"
     raise ValueError(f"unknown environment {name!r}: {hint}{f' ({trouble})' if trouble else ''}")
 

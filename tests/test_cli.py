@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import resource
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -139,6 +140,14 @@ def test_a_warning_of_a_library_is_one_line_without_its_source():
     code += "cli.run(lambda _: warnings.warn('odd\\nsize'), Flags, [])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "warning: odd size\n"
+
+
+def test_a_reader_who_has_read_enough_ends_it_without_a_word():
+    code = "import sys; from tests.test_cli import Flags, cli; "
+    code += "sys.exit(cli.run(lambda _: [print('a line') for _ in range(100_000)], Flags, []))"
+    line = f"{shlex.join([sys.executable, '-c', code])} | head -1; echo ${{PIPESTATUS[0]}}"
+    told = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (told.stdout, told.stderr) == ("a line\n141\n", "")
 
 
 def test_done_is_0():

@@ -122,7 +122,7 @@ def test_the_run_comes_back_as_library_objects(finished):
 def test_a_finished_run_can_be_lengthened(tmp_path, capsys):
     run = main(replace(TINY, log_folder=tmp_path, eval_freq=0))
     before = torch.load(run / "final" / "state.pt", weights_only=True)["parameters"]["policy"]
-    assert main(Config(resume=run, total_timesteps=512)) == run
+    assert main(Config(resume=run, total_timesteps=512, stream="auto")) == run
     after = torch.load(run / "final" / "state.pt", weights_only=True)["parameters"]["policy"]
     assert json.loads((run / "config.json").read_text())["total_timesteps"] == 512
     assert any(not torch.equal(before[key], after[key]) for key in before)
