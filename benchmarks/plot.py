@@ -131,6 +131,7 @@ def draw_panel(ax: Axes, env: str, curves: list[Curve], style: dict[str, dict], 
 
     A method of a single evaluation is a line across.
     """
+    lasts = False  # longer than an evaluation
     for method, group in groupby(curves, key=lambda curve: curve.method):
         seeds = list(group)
         grid, returns = resample(seeds, config)
@@ -140,6 +141,7 @@ def draw_panel(ax: Axes, env: str, curves: list[Curve], style: dict[str, dict], 
             ax.axhline(value[-1], linewidth=1.6, **style[method])
             ax.axhspan(low[-1], high[-1], **band)
         else:
+            lasts = True
             ax.plot(grid, value, linewidth=1.6, **style[method])
             ax.fill_between(grid, low, high, **band)
         print(f"{env:28} {method:24} n={len(seeds):<3} final return {bootstrap(returns[:, -1])}")
@@ -148,6 +150,8 @@ def draw_panel(ax: Axes, env: str, curves: list[Curve], style: dict[str, dict], 
     ax.set_xlabel("environment steps" if config.x == "step" else "wall time, minutes")
     if config.x == "step":
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if not lasts:
+        ax.set_xticks([])
 
 
 def add_legend(figure: Figure, curves: list[Curve], style: dict[str, dict]) -> None:

@@ -109,10 +109,16 @@ def install_buffer(model: BaseAlgorithm) -> None:
                 n_envs=buffer.n_envs,
             )
         return
-    if type(buffer) not in (ReplayBuffer, RelabelReplayBuffer) or buffer.optimize_memory_usage:
+    if buffer is None:
+        raise ValueError(f"{name} keeps no transitions that could be relabelled: take PPO or SAC")
+    if type(buffer) not in (ReplayBuffer, RelabelReplayBuffer):
         raise ValueError(
             f"{name} learns from a {type(buffer).__name__}, which cannot be relabelled: take a plain "
-            "ReplayBuffer (n_steps=1, no HER, optimize_memory_usage=False)"
+            "ReplayBuffer (n_steps=1, no HER)"
+        )
+    if buffer.optimize_memory_usage:
+        raise ValueError(
+            f"{name}'s replay buffer keeps no true successors with optimize_memory_usage=True: leave it out"
         )
     if type(buffer) is ReplayBuffer:
         relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)

@@ -83,7 +83,8 @@ def draw_learned(ax: Axes, progress: pd.DataFrame) -> None:
     rows = progress.dropna(subset=[column]) if column is not None else progress.head(0)
     if column is not None and len(rows):
         values = rows[column].to_numpy()
-        ax.plot(rows["step"].to_numpy(), values, color=COLOURS[1], linewidth=1.2)
+        alone = "." if len(values) == 1 else None  # no line leads to it
+        ax.plot(rows["step"].to_numpy(), values, color=COLOURS[1], linewidth=1.2, marker=alone)
         if values.min() >= 0:
             ax.set_ylim(bottom=0)
     else:

@@ -275,13 +275,20 @@ def report(plan: dict[str, Any]) -> list[Any]:
 
 
 def keep_reward(run: Path, learner: LearnReward | None) -> None:
-    """Write run/reward.pt, from which the reward can be used by itself, unless nothing was learned."""
+    """Write run/reward.pt, from which the reward can be used by itself; say so if nothing was learned."""
     from rlgen import runs
     from rlgen.rewards import GAIL, save_reward
 
-    if learner is not None and isinstance(learner.reward, GAIL) and learner.reward.policy_rows > 0:
+    if learner is None or not isinstance(learner.reward, GAIL):
+        return
+    if learner.reward.policy_rows > 0:
         learner.reward.env_id = runs.read_setup(run).env.rpartition(":")[2]
         save_reward(run / "reward.pt", learner.reward)
+    elif learner.model.num_timesteps > 0:
+        print(
+            f"warning: the discriminator was never fitted, for want of {learner.refit_every:,} steps "
+            "(--refit-every): the policy is as good as untrained, and there is no reward.pt"
+        )
 
 
 def print_score(run: Path, plan: dict[str, Any]) -> None:

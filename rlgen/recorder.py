@@ -34,12 +34,18 @@ class TransitionRecorder(VecEnvWrapper):
         venv: any VecEnv with flat Box observations and Box or Discrete actions.
 
     Raises:
-        ValueError: spaces that learned rewards do not take; the message names the wrapper that helps.
+        ValueError: spaces that learned rewards do not take; the message names the wrapper that helps. Or no
+            VecEnv.
     """
 
     last: Step
 
     def __init__(self, venv: VecEnv) -> None:
+        if not isinstance(venv, VecEnv):
+            raise ValueError(
+                f"TransitionRecorder stands round a VecEnv, not a {type(venv).__name__}: give it "
+                "DummyVecEnv([lambda: env]), or SB3's make_vec_env(...)"
+            )
         super().__init__(venv)
         check_spaces(venv.observation_space, venv.action_space)
         self.obs_size, self.action_size = flat_sizes(venv)

@@ -94,6 +94,7 @@ class LearnReward(BaseCallback):
             raise ValueError("a separate stream adds to the environment's reward: replace it in stream='one'")
         self.reward, self.env_weight, self.eta = reward, env_weight, eta
         self.stream, self.refit_every = stream, refit_every
+        self._asked_stream = stream  # "auto" is settled anew for each model
         self.value: SeparateValue | None = None
         self.recorder: TransitionRecorder
         self._batch: Transitions  # the rollout
@@ -148,12 +149,12 @@ class LearnReward(BaseCallback):
 
     def _choose_stream(self, model: BaseAlgorithm) -> str:
         if not isinstance(model, OnPolicyAlgorithm):
-            if self.stream in SEPARATE:
+            if self._asked_stream in SEPARATE:
                 raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream 'one'")
             return "one"
-        if self.stream == "auto":
+        if self._asked_stream == "auto":
             return "one" if self.env_weight == 0.0 else "separate"
-        return self.stream
+        return self._asked_stream
 
     def _new_value(self, model: OnPolicyAlgorithm) -> SeparateValue:
         """A value function that looks back as many transitions whatever a rollout holds: A2C's are short."""
@@ -208,6 +209,7 @@ class LearnReward(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if not isinstance(self.model, OnPolicyAlgorithm):
+            self._check_stored()
             self._batch = stack(self._steps, self.recorder.action_space)
         self._pending.append(self._batch)
         if sum(len(part.terminated) for part in self._pending) >= self.refit_every:
@@ -225,6 +227,7 @@ class LearnReward(BaseCallback):
 
     def relabel_rollout(self, buffer: RelabelRolloutBuffer) -> None:
         """Compute the learned reward of the whole rollout; in one stream, add it to the buffer's rewards."""
+        self._check_seen(len(self._steps) == buffer.buffer_size)
         self._batch = stack(self._steps, self.recorder.action_space)
         bonus = self.reward.reward(self._batch).cpu().numpy().reshape(buffer.rewards.shape)  # (T, N)
         self._bonus = bonus
@@ -253,13 +256,10 @@ class LearnReward(BaseCallback):
 
     def relabel_samples(self, raw: ReplayBufferSamples, env_rewards: Tensor) -> Tensor:
         """Rewards (B, 1) of raw samples; `env_rewards` (B, 1) are as SB3 would give them to the algorithm."""
-        actions = raw.actions.cpu().numpy()
-        if isinstance(self.recorder.action_space, spaces.Discrete):
-            actions = encode_actions(actions[:, 0], self.recorder.action_space)
-        # A Box action lies in SB3's replay buffer as scaled to [-1, 1] already.
+        self._check_seen(self.num_timesteps == self.model.num_timesteps)
         batch = Transitions(
             raw.observations.float().cpu(),
-            torch.as_tensor(actions, dtype=torch.float32),
+            torch.from_numpy(self._stored_actions(raw.actions.cpu().numpy())),
             raw.next_observations.float().cpu(),
             raw.dones[:, 0].float().cpu(),
         )
@@ -269,6 +269,41 @@ class LearnReward(BaseCallback):
         env = self.env_weight * env_rewards
         self._log({"reward_share": share(learned.cpu().numpy(), env.cpu().numpy())})
         return env + learned
+
+    def _stored_actions(self, actions: np.ndarray) -> np.ndarray:
+        """Actions (B, A) or (B, 1) of SB3's replay buffer, a Box scaled to [-1, 1], as rewards take them."""
+        space = self.recorder.action_space
+        discrete = isinstance(space, spaces.Discrete)
+        return encode_actions(actions[:, 0], space) if discrete else actions.astype(np.float32)
+
+    def _check_stored(self) -> None:
+        """Refuse wrappers that change what SB3 stores, from which rewards are computed, in mid-air.
+
+        Raises:
+            ValueError: The last step in the replay buffer is not that of the recorder.
+        """
+        buffer, step = find_buffer(self.model), self._steps[-1]
+        at = (buffer.pos - 1) % buffer.buffer_size
+        obs, actions = buffer.observations[at], self._stored_actions(buffer.actions[at])
+        executed = encode_actions(step.action, self.recorder.action_space)
+        if not np.array_equal(obs, step.obs.astype(obs.dtype), equal_nan=True):
+            changed = "observations"
+        elif not np.allclose(actions, executed, atol=1e-4, equal_nan=True):
+            changed = "actions"
+        else:
+            return
+        raise ValueError(
+            f"a wrapper round the TransitionRecorder changes {changed}, of which {type(self.model).__name__} "
+            "stores its own version: put the TransitionRecorder round all wrappers but a single VecNormalize"
+        )
+
+    @staticmethod
+    def _check_seen(everything: bool) -> None:
+        if not everything:
+            raise ValueError(
+                "LearnReward has to see every step: pass it to learn() itself or in a list, not within "
+                "EveryNTimesteps or another callback that passes on a few"
+            )
 
     def _absorbing(self, gamma: float) -> float:
         absorbing = self.reward.absorbing_reward()

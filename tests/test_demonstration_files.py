@@ -323,6 +323,14 @@ STRANGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
         "next_observations has 4 features",
     ),
     "episodes of one row": (lambda tmp: npz(d4rl() | {"timeouts": np.ones(9, bool)}), "no episode in it"),
+    "actions by another name": (
+        lambda tmp: npz({"actions" if key == "acts" else key: value for key, value in rlgen().items()}),
+        "actions is not read in this format: rename it to acts",
+    ),
+    "rewards by another name": (
+        lambda tmp: npz({"rews" if key == "rewards" else key: value for key, value in d4rl().items()}),
+        "rews is not read in this format: rename it to rewards",
+    ),
     "terminal for too few": (
         lambda tmp: npz(imitation() | {"terminal": np.array([True])}),
         "terminal has 1 flags",
@@ -343,6 +351,17 @@ def test_the_bomb_is_one(tmp_path):
     """Else the tests that it stays quiet would say nothing."""
     pickle.loads(bomb(tmp_path))
     assert (tmp_path / "unpickled").is_dir()
+
+
+def test_a_file_of_somebody_else(tmp_path, capsys, monkeypatch):
+    """Whom its permissions shut out; the superuser never is."""
+    path = write(tmp_path / "demos.npz", rlgen())
+
+    def shut(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("zipfile.ZipFile.__init__", shut)
+    refused(path, "the file cannot be read: no permission", capsys)
 
 
 def test_damaged_hdf5_groups_and_metadata(tmp_path, capsys):

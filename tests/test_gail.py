@@ -217,13 +217,14 @@ def test_a_reward_of_another_environment_is_refused_with_both_sizes(finished, fi
     assert not list(tmp_path.rglob("config.json"))
 
 
-def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finished, file, tmp_path):
+def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finished, file, tmp_path, capsys):
     run = main(
         replace(
             TINY, demos=str(file), log_folder=tmp_path, total_timesteps=1024, refit_every=2048, subsample=20
         )
     )
     assert not (run / "reward.pt").exists()  # nothing has been refitted yet
+    assert "never fitted, for want of 2,048 steps (--refit-every)" in capsys.readouterr().out
     with pytest.raises(ValueError, match="--refit-every 1024 contradicts .* has 2048"):
         main(Config(resume=run, refit_every=1024))
     main(Config(resume=run, total_timesteps=2048))

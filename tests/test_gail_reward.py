@@ -367,6 +367,8 @@ def test_bad_data_is_refused():
         model.reward(good._replace(action=good.obs))
     broken = good.obs.clone()
     broken[3, 1] = float("inf")
+    with pytest.raises(ValueError, match="obs is of type ndarray: Transitions are of tensors"):
+        model.reward(good._replace(obs=good.obs.numpy()))
     with pytest.raises(ValueError, match="obs holds NaN or infinity"):
         model.update(good._replace(obs=broken))
     with pytest.raises(ValueError, match="next_obs holds NaN"):

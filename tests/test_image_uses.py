@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -14,9 +15,12 @@ import torch
 from benchmarks.image_uses import Config, main, trained_model
 from benchmarks.images import filters, likelihood_album
 from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
+from benchmarks.images.restorations import Subject, complete
 from benchmarks.images.uses import psnr
 from rlgen import cli
 from rlgen.folder import seal
+from rlgen.generative.pixelcnn import PIXELCNN_MNIST, PixelCNN
+from rlgen.generative.vae import VAE, VAE_MNIST
 from tests import image_files as make
 from tests.test_images_command import run
 from tests.test_images_likelihood import flags
@@ -60,6 +64,23 @@ def test_few_labels_go_further_with_features_that_tell_classes_apart(accuracy):
         for noise in (0.1, 2.0)
     )
     assert good == 100 and 30 < bad < 70
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        VAE(replace(VAE_MNIST, hidden=(8,), latent_size=3)),
+        PixelCNN(replace(PIXELCNN_MNIST, width=3, depth=1, head=3, kernel=3)),
+    ],
+)
+def test_whatever_is_known_stays_and_the_rest_is_drawn(model):
+    g = torch.Generator().manual_seed(0)
+    x, known = torch.rand(4, 1, 28, 28, generator=g), torch.rand(4, 1, 28, 28, generator=g) < 0.5
+    x = (x < 0.3).to(torch.uint8)
+    found = complete(Subject(model=model, x=x, generator=g, steps=3), known)
+    assert torch.equal(found.given, torch.where(known, x, 0).float())
+    assert torch.equal(found.completed[known], x[known].float())
+    assert 0.1 < (found.completed != x)[~known].float().mean() < 0.9
 
 
 def test_the_ratio_of_a_known_error():

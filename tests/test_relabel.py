@@ -10,9 +10,15 @@ import torch
 from gymnasium import spaces
 from sb3_contrib import TQC, TRPO, CrossQ, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CallbackList,
+    CheckpointCallback,
+    EvalCallback,
+    EveryNTimesteps,
+)
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
 from rlgen import train_vime
 from rlgen.buffers import RelabelRolloutBuffer, find_buffer
@@ -382,6 +388,74 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
     inside_out = TransitionRecorder(VecNormalize(DummyVecEnv([Walk])))
     with pytest.raises(ValueError, match="put VecNormalize round TransitionRecorder"):
         PPO("MlpPolicy", inside_out, n_steps=8, batch_size=8).learn(8, LearnReward(vime()))
+
+    with pytest.raises(ValueError, match="optimize_memory_usage=True"):
+        options = {
+            "optimize_memory_usage": True,
+            "replay_buffer_kwargs": {"handle_timeout_termination": False},
+        }
+        train(partial(SAC, **options), LearnReward(vime()))
+    with pytest.raises(ValueError, match="stands round a VecEnv, not a Walk"):
+        TransitionRecorder(Walk())  # type: ignore[arg-type]
+
+
+class Stretch(VecEnvWrapper):
+    """Observations and actions of the same sizes, in other units."""
+
+    def __init__(self, venv, obs=1.0, actions=1.0):
+        super().__init__(venv)
+        self.obs, self.actions = obs, actions
+
+    def reset(self):
+        return self.obs * np.asarray(self.venv.reset())
+
+    def step_async(self, actions):
+        self.venv.step_async(self.actions * actions)
+
+    def step_wait(self):
+        obs, *rest = self.venv.step_wait()
+        return self.obs * np.asarray(obs), *rest
+
+
+@pytest.mark.parametrize(
+    ("wrap", "changed"),
+    [
+        (partial(Stretch, obs=2.0), "observations"),
+        (partial(Stretch, actions=0.5), "actions"),
+        (lambda venv: VecNormalize(VecNormalize(venv, norm_reward=False), norm_obs=False), "observations"),
+        (lambda venv: VecNormalize(VecMonitor(venv)), None),
+    ],
+)
+def test_rewards_are_of_what_the_environment_got_and_gave(wrap, changed):
+    """SAC stores what wrappers made of it, PPO's rewards are the recorder's."""
+    reward = Place(0.0)
+    ON_POLICY["ppo"]("MlpPolicy", wrap(make_venv()), **small()).learn(64, LearnReward(reward, refit_every=64))
+    assert len(reward.batches) == 1
+    model = OFF_POLICY["sac"]("MlpPolicy", wrap(make_venv()), **small())
+    if changed is None:
+        model.learn(64, LearnReward(Place(0.0)))
+        return
+    with pytest.raises(ValueError, match=f"round the TransitionRecorder changes {changed}, of which SAC"):
+        model.learn(64, LearnReward(Place(0.0)))
+    assert model.num_timesteps == 2  # at once
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_a_learner_that_misses_steps_is_refused(algo):
+    few = EveryNTimesteps(10, LearnReward(Constant(1.0)))
+    with pytest.raises(ValueError, match="has to see every step"):
+        train((ON_POLICY | OFF_POLICY)[algo], few)
+
+
+def test_one_learner_suits_one_model_after_another():
+    learner = LearnReward(Constant(1.0))
+    for make, stream in (
+        (ON_POLICY["ppo"], "separate"),
+        (OFF_POLICY["sac"], "one"),
+        (ON_POLICY["a2c"], "separate"),
+    ):
+        train(make, learner, steps=64)
+        assert learner.stream == stream
 
 
 @pytest.mark.parametrize("algo", ["ppo", "sac"])

@@ -79,7 +79,7 @@ class Completed(NamedTuple):
     """Images (N, 1, H, W), 0 and 1."""
 
     given: Tensor
-    """The upper half."""
+    """The known pixels, 0 elsewhere; the upper half unless a mask is passed."""
     completed: Tensor
     """One draw."""
     true: Tensor

@@ -50,8 +50,8 @@ def main(config: Config) -> None:
 
     if config.env:
         training.check_env_id(config.env)
-    if config.out:
-        cli.check_output("--out", config.out)
+    out = config.out or Path(f"{Path(config.file).stem}_returns.png")
+    cli.check_output("--out", out)
     demos = load(config.file, env_id=config.env, download=config.download)
     assert demos.env_id is not None
     venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=config.env_kwargs or {}))
@@ -59,9 +59,10 @@ def main(config: Config) -> None:
     venv.close()
     print(report(demos))
     if demos.returns is not None:
-        out = config.out or Path(f"{Path(config.file).stem}_returns.png")
         histogram.draw(demos, out)
         print(out)
+    else:
+        print("no rewards in it, hence no histogram of returns")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,8 @@ def _told(name: str) -> Iterator[None]:
     """Turn what reading may raise into one line."""
     try:
         yield
+    except PermissionError as error:
+        raise ValueError(f"{name} cannot be read: no permission for it ({error})") from error
     except UNREADABLE as error:
         raise ValueError(
             f"{name} cannot be read ({str(error) or type(error).__name__}): it is missing, cut short or "

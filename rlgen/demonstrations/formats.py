@@ -65,8 +65,21 @@ def read_flat(file: Arrays, time_limit: int | None) -> Contents:
     )
 
 
+def check_optional(file: Arrays, *names: str) -> None:
+    """Refuse a file in which an array that may be missing stands under another name: actions for acts.
+
+    Raises:
+        ValueError: It does.
+    """
+    for name in names:
+        for other in sorted(file.names - {name}):
+            if name not in file.names and other.startswith(name[:3]):
+                raise ValueError(f"{other} is not read in this format: rename it to {name}")
+
+
 def read_rlgen(file: Arrays, time_limit: int | None) -> Contents:
     """Our own npz."""
+    check_optional(file, "acts", "rews")
     lengths = arrays.counts("episode_lengths", file.read("episode_lengths"))
     episodes = split(
         arrays.observations("obs", file.read("obs")),
@@ -110,6 +123,7 @@ def read_d4rl(file: Arrays, time_limit: int | None) -> Contents:
     def given(name: str, check: Callable[[str, np.ndarray], np.ndarray]) -> np.ndarray | None:
         return check(name, file.read(name)) if name in file.names else None
 
+    check_optional(file, "actions", "rewards")
     obs = arrays.observations("observations", file.read("observations"))
     terminals = arrays.flags("terminals", file.read("terminals"))
     timeouts, following = given("timeouts", arrays.flags), given("next_observations", arrays.observations)

@@ -39,7 +39,7 @@ def draw(demos: Demonstrations, out: Path) -> None:
     ax.set_xlabel("episode return (the environment's reward)")
     ax.set_ylabel("episodes")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     try:
         replace_file(out, lambda partial: figure.savefig(partial, dpi=130, format="png"))
     except OSError as error:

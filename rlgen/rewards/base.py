@@ -33,11 +33,13 @@ def check_batch(batch: Transitions, obs_dim: int, action_dim: int, owner: str) -
         owner: Who takes it, for the message.
 
     Raises:
-        ValueError: A wrong size, an empty batch, or a value that is not finite.
+        ValueError: No tensor, a wrong size, an empty batch, or a value that is not finite.
     """
     wanted = {"obs": obs_dim, "action": action_dim, "next_obs": obs_dim}
     for name, width in wanted.items():
         part = getattr(batch, name)
+        if not isinstance(part, Tensor):
+            raise ValueError(f"{name} is of type {type(part).__name__}: Transitions are of tensors")
         if part.ndim != 2 or part.shape[1] != width or len(part) == 0:
             raise ValueError(
                 f"{name} has shape {tuple(part.shape)}, {owner} takes (B, {width}): "
