@@ -11,12 +11,15 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
+
+from rlgen.recorder import Step, encode_actions
 
 
 class Relabeller(Protocol):
@@ -124,3 +127,38 @@ def install_buffer(model: BaseAlgorithm) -> None:
         relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)
         relabelling.__dict__.update(buffer.__dict__)  # takes over the arrays: they can fill the memory
         model.replay_buffer = relabelling  # type: ignore[attr-defined]
+
+
+def stored_actions(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
+    """Actions as learned rewards take them, (B, A) float32, of a replay buffer's (B, A) or (B, 1).
+
+    There, a Box action is scaled to [-1, 1] already.
+    """
+    discrete = isinstance(space, spaces.Discrete)
+    return encode_actions(actions[:, 0], space) if discrete else actions.astype(np.float32)
+
+
+def check_stored(model: BaseAlgorithm, step: Step, space: spaces.Space) -> None:
+    """Refuse wrappers that change what SB3 stores off-policy, of which rewards are computed.
+
+    Args:
+        model: After it has stored a step.
+        step: That step, as recorded.
+        space: Of the recorded actions.
+
+    Raises:
+        ValueError: The last step in the replay buffer is another one.
+    """
+    buffer = find_buffer(model)
+    at = (buffer.pos - 1) % buffer.buffer_size
+    obs, actions = buffer.observations[at], stored_actions(buffer.actions[at], space)
+    if not np.array_equal(obs, step.obs.astype(obs.dtype), equal_nan=True):
+        changed = "observations"
+    elif not np.allclose(actions, encode_actions(step.action, space), atol=1e-4, equal_nan=True):
+        changed = "actions"
+    else:
+        return
+    raise ValueError(
+        f"a wrapper round the TransitionRecorder changes {changed}, of which {type(model).__name__} stores "
+        "its own version: put the TransitionRecorder round all wrappers but a single VecNormalize"
+    )

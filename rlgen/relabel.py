@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -22,8 +21,8 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import unwrap_vec_normalize, unwrap_vec_wrapper
 from torch import Tensor
 
-from rlgen.buffers import RelabelRolloutBuffer, find_buffer, install_buffer
-from rlgen.recorder import Step, TransitionRecorder, encode_actions, stack
+from rlgen.buffers import RelabelRolloutBuffer, check_stored, find_buffer, install_buffer, stored_actions
+from rlgen.recorder import Step, TransitionRecorder, stack
 from rlgen.rewards.base import LearnedReward, Transitions
 from rlgen.streams import Rollout, SeparateValue
 
@@ -209,7 +208,7 @@ class LearnReward(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if not isinstance(self.model, OnPolicyAlgorithm):
-            self._check_stored()
+            check_stored(self.model, self._steps[-1], self.recorder.action_space)
             self._batch = stack(self._steps, self.recorder.action_space)
         self._pending.append(self._batch)
         if sum(len(part.terminated) for part in self._pending) >= self.refit_every:
@@ -259,7 +258,7 @@ class LearnReward(BaseCallback):
         self._check_seen(self.num_timesteps == self.model.num_timesteps)
         batch = Transitions(
             raw.observations.float().cpu(),
-            torch.from_numpy(self._stored_actions(raw.actions.cpu().numpy())),
+            torch.from_numpy(stored_actions(raw.actions.cpu().numpy(), self.recorder.action_space)),
             raw.next_observations.float().cpu(),
             raw.dones[:, 0].float().cpu(),
         )
@@ -269,33 +268,6 @@ class LearnReward(BaseCallback):
         env = self.env_weight * env_rewards
         self._log({"reward_share": share(learned.cpu().numpy(), env.cpu().numpy())})
         return env + learned
-
-    def _stored_actions(self, actions: np.ndarray) -> np.ndarray:
-        """Actions (B, A) or (B, 1) of SB3's replay buffer, a Box scaled to [-1, 1], as rewards take them."""
-        space = self.recorder.action_space
-        discrete = isinstance(space, spaces.Discrete)
-        return encode_actions(actions[:, 0], space) if discrete else actions.astype(np.float32)
-
-    def _check_stored(self) -> None:
-        """Refuse wrappers that change what SB3 stores, from which rewards are computed, in mid-air.
-
-        Raises:
-            ValueError: The last step in the replay buffer is not that of the recorder.
-        """
-        buffer, step = find_buffer(self.model), self._steps[-1]
-        at = (buffer.pos - 1) % buffer.buffer_size
-        obs, actions = buffer.observations[at], self._stored_actions(buffer.actions[at])
-        executed = encode_actions(step.action, self.recorder.action_space)
-        if not np.array_equal(obs, step.obs.astype(obs.dtype), equal_nan=True):
-            changed = "observations"
-        elif not np.allclose(actions, executed, atol=1e-4, equal_nan=True):
-            changed = "actions"
-        else:
-            return
-        raise ValueError(
-            f"a wrapper round the TransitionRecorder changes {changed}, of which {type(self.model).__name__} "
-            "stores its own version: put the TransitionRecorder round all wrappers but a single VecNormalize"
-        )
 
     @staticmethod
     def _check_seen(everything: bool) -> None:

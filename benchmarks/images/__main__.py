@@ -61,7 +61,7 @@ prints them beside the references.
         python -m benchmarks.images --model improved_gan --preset IMPROVED_GAN_CIFAR10_SAMPLES \\
             --data cifar10 --epochs 300 --device cuda --stop-after 25
 
-5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, 80 to 140 minutes each; bars:
+5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, 70 to 140 minutes each; bars:
     pixelcnn 82.5, pixelrnn (1 layer of 32 maps) 83, draw below 90. References: 81.30, 80.75, 80.97 (64 steps,
     a bound; 87.40 without attention; a record's nats_bound is the figure to compare). On Linux
     MALLOC_TRIM_THRESHOLD_=1073741824 and MALLOC_MMAP_THRESHOLD_=1073741824 in the environment keep the memory
@@ -91,9 +91,10 @@ prints them beside the references.
 
 7.  CIFAR-10, bits for each value. On CPUs the subset, whose numbers are no published ones.
 
-        for model in vae resnet_vae draw pixelcnn pixelrnn; do
-            python -m benchmarks.images --model $model --data cifar10-subset; done
-        python -m benchmarks.images --model resnet_vae --data cifar10-subset --settings flow:0
+        for flags in vae vae_iaf resnet_vae "resnet_vae --settings flow:0" draw pixelcnn pixelrnn \\
+            "conv_vae --epochs 20" "conv_vae_iaf --epochs 20" "draw --settings read_size:0 --epochs 12" \\
+            "pixelrnn --settings layer:row --epochs 4"; do
+            python -m benchmarks.images --model $flags --data cifar10-subset; done
 
     On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.54 and 3.74 (Kingma et al.
     2016, table 4, depth 4, two hidden layers), 2.92 (Salimans et al. 2017, table 1).
@@ -102,6 +103,9 @@ prints them beside the references.
         python -m benchmarks.images --model resnet_vae --data cifar10 --settings flow:0 --device cuda \\
             --stop-after 25
         python -m benchmarks.images --model pixelcnn --data cifar10 --device cuda --stop-after 25
+        python -m benchmarks.images --resume logs/images/RUN --stop-after 25
+        python -m benchmarks.images --compare logs/images/resnet_vae-cifar10-flow=0_1 \\
+            logs/images/resnet_vae-cifar10_1
 
 8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 18 minutes of a core).
 
