@@ -14,7 +14,7 @@ RUN/uses.png (with --uses, RUN/uses-<use>.png), figures to results/image_uses/<m
   the nearest neighbour; pretraining_gain_logistic is the same by logistic regression
 
 Models with a code do all of it; PixelCNN and PixelRNN inpaint. Of the recorded models the vae has a
-pretraining_gain of 3.6 and a conv_vae of ten epochs one of 10.7, by logistic regression 4.9 and 8.8. The
+pretraining_gain of 3.6 and a conv_vae of ten epochs one of 10.3, by logistic regression 4.9 and 8.8. The
 search takes 3 minutes of a core for a vae, and many times that for a conv_vae; pretraining does without it.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.
