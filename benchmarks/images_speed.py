@@ -6,7 +6,7 @@ Both sides make whole training steps, discriminator and generator, in turn in on
 the same batch of random images. `<model>_step_ratio` is the median over rounds of our time over the plain
 one's; bar: at most 1.05. Plain is what one writes down at first: nn.Linear, nn.Conv2d, nn.BatchNorm, torch's
 weight_norm and Adam as they come, a pass for each batch, `loss.backward()` through both networks, averages by
-a loop. A former trial had 0.71 to 0.98. The models are those for MNIST; --models improved_gan_cifar10 has the
+a loop. The models are those for MNIST; --models improved_gan_cifar10 has the
 convolutional classifier, at seconds a step.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.

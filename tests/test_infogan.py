@@ -121,3 +121,8 @@ def test_a_toys_classes_are_found():
     found = model.posterior(images).logits[0].argmax(1)
     counts = torch.zeros(4, 4).index_put_((heights, found), torch.ones(400), accumulate=True)
     assert counts.max(1).values.sum() > 380 and len(set(counts.argmax(1).tolist())) == 4
+
+
+def test_pixels_that_its_generator_cannot_draw_are_refused():
+    with pytest.raises(ValueError, match=r"from -1 to 1, but the generator's sigmoid .*pixel_scale:255"):
+        InfoGAN(replace(SMALL, pixel_offset=127.5, pixel_scale=127.5))

@@ -36,10 +36,12 @@ prints them beside the references.
 
         for k in 0 1 2 3 4; do python -m benchmarks.images --model infogan --data mnist --seed $k; done
 
+    Of the records seed 0 is of a CPU, the others of a GPU (--device cuda), whose random numbers are others.
+
 3.  DCGAN; bars, of 10,000 samples: frechet_share_of_gaussian at most 0.333, least_class_share above 3 %. No
     published figure is of these features. The loop is the table of Improved GAN's tricks, each alone;
     minibatch discrimination also with smoothed labels and input noise, as in the code that has it in a DCGAN
-    (ImageNet), historical averaging also at a weight that lets go (the paper states none; see DCGANConfig).
+    (ImageNet), historical averaging also at a weight that lets go (see DCGANConfig).
 
         python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25
         python -m benchmarks.images --model dcgan --data cifar10-subset --epochs 150
@@ -47,10 +49,12 @@ prints them beside the references.
             virtual_batch_norm:True historical_averaging:1.0 historical_averaging:0.001; do
             python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25 --settings $trick; done
 
-4.  CIFAR-10, 4,000 labels. CPU: five epochs, whose record has minutes_per_epoch and peak_memory_gb. One GPU:
-    300 epochs, bar 22 %. Reference: 18.63 +- 2.32 % after 1,200 epochs (Salimans et al. 2016, table 2).
+4.  CIFAR-10, 4,000 labels. CPU: five epochs, whose record has minutes_per_epoch and peak_memory_gb, on the
+    subset of 10,000 images, a fifth of the whole and of its time. One GPU: 300 epochs, bar 22 %. Reference:
+    18.63 +- 2.32 % after 1,200 epochs (Salimans et al. 2016, table 2).
 
-        python -m benchmarks.images --model improved_gan --data cifar10 --epochs 5
+        python -m benchmarks.images --model improved_gan --data cifar10-subset --labels-per-class 400 \\
+            --epochs 5
         python -m benchmarks.images --model improved_gan --data cifar10 --epochs 300 --device cuda \\
             --settings constant_epochs:200 -f logs/300 --stop-after 25
         python -m benchmarks.images --resume logs/300/images/improved_gan-cifar10-4000-*_1 --stop-after 25
@@ -60,6 +64,7 @@ prints them beside the references.
 
         python -m benchmarks.images --model improved_gan --preset IMPROVED_GAN_CIFAR10_SAMPLES \\
             --data cifar10 --epochs 300 --device cuda --stop-after 25
+        python -m benchmarks.images --resume logs/images/improved_gan-cifar10-4000-IMPROVED_GAN_*_1
 
 5.  Static MNIST, test nats, K = 128 draws where there is a code. On CPUs, 70 to 140 minutes each; bars:
     pixelcnn 82.5, pixelrnn (1 layer of 32 maps) 83, draw below 90. References: 81.30, 80.75, 80.97 (64 steps,

@@ -60,6 +60,7 @@ BEST = {"code_accuracy": max}
 """Metrics of which the best seed is printed too."""
 MORE = (
     "frechet_share_of_gaussian",
+    "kernel_distance",
     "frechet_distance_floor",
     "frechet_distance_gaussian",
     "least_class_share",
@@ -107,6 +108,8 @@ def figures(name: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
         for more in MORE
         if all(more in record for record in records)
     }
+    for features in dict.fromkeys(record["features"] for record in records if "features" in record):
+        found[f"{stem}_features"] = features
     seeds = ", ".join(f"{value:.4g}" for value in values)
     return {**found, f"{stem}_seeds": f"{len(values)} ({seeds})"}
 

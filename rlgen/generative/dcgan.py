@@ -50,8 +50,9 @@ class DCGANConfig(AdversarialConfig):
     virtual_batch_norm: bool = False
     """Normalise in the generator by a reference batch; in the discriminator it costs too much (paper)."""
     historical_averaging: float = 0.0
-    """Weight of both players' squared distance from their past; the paper states none. At 1 it holds both
-    where they began: Adam's first hundred steps make its gradient a hundred times the other."""
+    """Weight of both players' squared distance from their past. The paper's cost has the bare term, hence 1:
+    it holds both where they began, as Adam's first hundred steps make its gradient a hundred times the
+    other."""
 
 
 DCGAN_28 = DCGANConfig(
@@ -134,6 +135,7 @@ class DCGAN(AdversarialModel):
     L2 penalty of 1e-5 (MNIST: 2.5e-5) on all parameters   kept; the paper is silent about it
     samples normalised by the batch that they come in      by a fixed reference batch: see `generate`
     28 x 28: labels into every layer                       absent
+    1e-8 beside the variance in batch normalisation        1e-5
     a step of one player for each batch of images          of both: an epoch has twice the steps
     =====================================================  ==============================================
 

@@ -111,6 +111,9 @@ class ImprovedGAN(AdversarialModel):
     published code                                          here
     ======================================================  ==============================================
     averages start at 0 and are never divided               divided: sound from the first step on
+    averages of the parameters before a step                of those after it
+    images to initialise by: CIFAR-10 and SVHN labelled     any, as for MNIST
+    1e-6 inside the root of weight normalisation (images)   0
     1e-8 inside the root of Adam                            1e-4 outside it: see `adam_eps`
     Gaussian noise and dropout drawn by image and batch     kept; the three batches pass as one
     samples normalised by the batch that they come in       by a fixed reference batch: see `generate`

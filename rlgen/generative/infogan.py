@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch
+from rlgen.generative.adversarial import AdversarialConfig, AdversarialModel, Batch, check_range
 from rlgen.generative.gan import discriminator_loss, nonsaturating_loss
 from rlgen.generative.information import categorical_information, gaussian_information
 from rlgen.generative.networks import ImageGenerator, ImageTrunk, linear, normal, up
@@ -138,7 +138,8 @@ class InfoGAN(AdversarialModel):
     biases ahead of batch normalisation                     absent: it takes them out again
     1e-8 inside logarithms                                  logits instead
     samples normalised by the batch that they come in       by a fixed reference batch: see `generate`
-    55,000 training images                                  the benchmark has all 60,000
+    55,000 training images, reshuffled when all were seen   the benchmark has all 60,000, reshuffled after
+                                                              every 100 steps
     ======================================================  ==============================================
 
     Args:
@@ -146,7 +147,8 @@ class InfoGAN(AdversarialModel):
         seed: Of the first parameters and the reference codes.
 
     Raises:
-        ValueError: Images that are not square, or that the number of channels does not fit.
+        ValueError: Images that are not square, or that the number of channels does not fit; pixels that are
+            not from 0 to 1.
 
     References:
         Chen et al. 2016 (arXiv 1606.03657); github.com/openai/InfoGAN.
@@ -158,6 +160,7 @@ class InfoGAN(AdversarialModel):
     def __init__(self, config: InfoGANConfig | None = None, *, seed: int = 0) -> None:
         config = config or InfoGANConfig()
         super().__init__(config)
+        check_range(config, "sigmoid")
         generator = torch.Generator().manual_seed(seed)
         fill = normal(config.init_std, generator)
         self.generator = ImageGenerator(
