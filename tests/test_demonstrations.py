@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import gymnasium as gym
@@ -183,3 +184,24 @@ def test_what_is_not_there_is_not_downloaded_unasked(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     with pytest.raises(ValueError, match="pass --download"):
         demonstrations.load("mujoco/hopper/expert-v0")
+
+
+@pytest.mark.parametrize(
+    ("episodes", "told"),
+    [
+        ([episode(200)], None),
+        (
+            [episode(3), episode(7)],
+            "reach from 0 to 70 in feature 1, those of Pendulum-v1 from -5 to 60: store",
+        ),
+        ([episode(201)], "an episode has 201 steps, Pendulum-v1 ends after 200"),
+    ],
+)
+def test_what_the_environment_would_not_do_is_warned_of(episodes, told):
+    bounded = spaces.Box(np.array([-np.inf, -5, 0], np.float32), np.array([np.inf, 60, 0], np.float32))
+    space = bounded if told and "reach" in told else BOX
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        pendulum(*episodes).fit(space, TORQUE, "Pendulum-v1")
+    assert len(seen) == (told is not None)
+    assert told is None or told in str(seen[0].message)

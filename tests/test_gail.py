@@ -76,7 +76,8 @@ def others(file, tmp_path_factory):
         "CartPole-v1": (4, generator.integers(2, size=50)),
     }
     for env_id, (width, actions) in sizes.items():
-        obs, rewards = generator.normal(size=(51, width)).astype(np.float32), np.ones(50, np.float32)
+        obs = generator.normal(scale=0.1, size=(51, width)).astype(np.float32)
+        rewards = np.ones(50, np.float32)
         episode = Episode(obs, actions, rewards, True, False)
         for name, kept in (("", episode), ("-states", replace(episode, actions=None))):
             path = folder / f"{env_id}{name}.npz"

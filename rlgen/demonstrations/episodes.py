@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from rlgen.demonstrations.spaces import action_size, check_sizes, same_env, unit_actions
+from rlgen.demonstrations.spaces import action_size, check_sizes, doubts, same_env, unit_actions
 
 
 class Steps(NamedTuple):
@@ -101,6 +102,8 @@ class Demonstrations:
     def fit(self, observation_space: spaces.Space, action_space: spaces.Space, env_id: str) -> Demonstrations:
         """A copy for training: checked against the environment, actions as learned rewards see them.
 
+        Warns of observations outside the environment's bounds, and of episodes beyond its time limit.
+
         Args:
             observation_space: Of the environment; a Box.
             action_space: Of the environment as `gymnasium.make` gives it, before RescaleAction.
@@ -115,6 +118,9 @@ class Demonstrations:
             raise ValueError(f"{self.source} holds demonstrations of {self.env_id}, not of {env_id}")
         first = self.episodes[0].actions
         check_sizes(self.obs_size, first, observation_space, action_space, env_id)
+        lengths = [len(episode) for episode in self.episodes]
+        for doubt in doubts([episode.obs for episode in self.episodes], lengths, observation_space, env_id):
+            warnings.warn(f"{self.source}: {doubt}", stacklevel=2)
         fitted = [
             replace(
                 episode,

@@ -104,6 +104,36 @@ def check_sizes(
         )
 
 
+def doubts(obs: list[np.ndarray], lengths: list[int], space: spaces.Space, env_id: str) -> list[str]:
+    """What speaks against an environment, though an environment may break its own word.
+
+    Args:
+        obs: (T + 1, O) of each episode, raw.
+        lengths: Steps T of each.
+        space: The environment's observation space, flat.
+        env_id: Its id, for its time limit.
+    """
+    found = []
+    if isinstance(space, spaces.Box):
+        least = np.min([part.min(axis=0) for part in obs], axis=0)
+        most = np.max([part.max(axis=0) for part in obs], axis=0)
+        low, high = space.low.reshape(-1), space.high.reshape(-1)
+        with np.errstate(over="ignore"):  # CartPole's bounds are the largest numbers that there are
+            slack = np.where(np.isfinite(high - low), ROUNDING * (high - low), 0.0)
+        outside = np.flatnonzero((least < low - slack) | (most > high + slack))
+        if len(outside):
+            k = outside[0]
+            found.append(
+                f"observations reach from {least[k]:.4g} to {most[k]:.4g} in feature {k}, those of {env_id} "
+                f"from {low[k]:.4g} to {high[k]:.4g}: store them raw, not normalised"
+            )
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    limit = spec.max_episode_steps if spec else None
+    if limit and max(lengths) > limit:
+        found.append(f"an episode has {max(lengths)} steps, {env_id} ends after {limit}: is it another task?")
+    return found
+
+
 def where(obs: int, width: int, env_id: str) -> str:
     """What to do with demonstrations of these sizes; `width` is 0 where the actions are unknown."""
     told = [task.told for task in TASKS if task.obs == obs and width in (0, task.actions)]

@@ -38,6 +38,9 @@ SLOPE_ROWS = 256
 WON = 0.99
 """Accuracy on both sides over which an update's transitions count as won by the discriminator."""
 
+WON_MEMORY = 2_000
+"""Transitions over which those accuracies are averaged, exponentially: off-policy a refit has a hundred."""
+
 
 class GAIL(DiscriminatorReward):
     """Generative adversarial imitation learning: transitions are paid for looking like the expert's.
@@ -60,7 +63,8 @@ class GAIL(DiscriminatorReward):
     inputs standardised by a running mean and variance   kept    without bound, as there
       of policy and expert batches
     entropy of the verdicts rewarded with 0.001          kept
-    reward from the discriminator before its step        kept    every algorithm here does so
+    reward from the discriminator before its step        kept    every algorithm here does so; there, values
+                                                                   are fitted to the reward after it
     reward neither scaled nor clipped                    kept    `reward_scale`, `logit_clip` change it
     output layer starts at zero                          mended  small weights, as everywhere here: the first
                                                                    logits lie near 0 all the same
@@ -136,6 +140,7 @@ class GAIL(DiscriminatorReward):
         for name in ("policy_ends", "policy_rows"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
         self.credit, self.won_transitions = 0.0, 0
+        self.accuracies = torch.full((2,), 0.5)  # expert, policy
         self.optimizer = torch.optim.AdamW(
             self.discriminator.parameters(),
             lr=self.settings.learning_rate,
@@ -159,7 +164,7 @@ class GAIL(DiscriminatorReward):
         Returns:
             Metrics, taken before the refit, hence on transitions of the policy that the discriminator has
             not seen (the expert's it has). `loss` is 1.386 at chance. `won_transitions` is the number of the
-            policy's transitions in a row in whose updates both accuracies were over 0.99.
+            policy's transitions in a row at whose updates both accuracies' running means were over 0.99.
         """
         batch = self.check(batch)
         policy = self.features(batch)
@@ -178,12 +183,13 @@ class GAIL(DiscriminatorReward):
         sample = policy[torch.randperm(len(policy), generator=self.generator)[:STATISTIC_ROWS]]
         real, fake = self._draw(self.expert, len(sample)), sample
         real_logits, fake_logits = self.logits(real), self.logits(fake)
-        accuracies = (real_logits > 0).float().mean().item(), (fake_logits < 0).float().mean().item()
-        self.won_transitions = self.won_transitions + len(policy) if min(accuracies) > WON else 0
+        accuracies = torch.stack([(real_logits > 0).float().mean(), (fake_logits < 0).float().mean()]).cpu()
+        self.accuracies = accuracies.lerp(self.accuracies, math.exp(-len(policy) / WON_MEMORY))
+        self.won_transitions = self.won_transitions + len(policy) if self.accuracies.min() > WON else 0
         return {
             "loss": discriminator_loss(real_logits, fake_logits).item(),
-            "accuracy_expert": accuracies[0],
-            "accuracy_policy": accuracies[1],
+            "accuracy_expert": accuracies[0].item(),
+            "accuracy_policy": accuracies[1].item(),
             "logit_expert": real_logits.mean().item(),
             "logit_policy": fake_logits.mean().item(),
             "gradient_norm": self._slope(real[:SLOPE_ROWS], fake[:SLOPE_ROWS]),
@@ -257,6 +263,7 @@ class GAIL(DiscriminatorReward):
             "optimizer": self.optimizer.state_dict(),
             "credit": self.credit,
             "won_transitions": self.won_transitions,
+            "accuracies": self.accuracies,
             "checksum": self.checksum,
         }
 
@@ -274,3 +281,4 @@ class GAIL(DiscriminatorReward):
         self.generator.set_state(state["generator"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.credit, self.won_transitions = state["credit"], state["won_transitions"]
+        self.accuracies = state["accuracies"]
