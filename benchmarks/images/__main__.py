@@ -97,7 +97,7 @@ prints them beside the references.
 7.  CIFAR-10, bits for each value. On CPUs the subset, whose numbers are no published ones.
 
         for flags in vae vae_iaf resnet_vae "resnet_vae --settings flow:0" draw pixelcnn pixelrnn \\
-            "conv_vae --epochs 20" "conv_vae_iaf --epochs 20" "draw --settings read_size:0 --epochs 12" \\
+            "conv_vae --epochs 10" "conv_vae_iaf --epochs 10" "draw --settings read_size:0 --epochs 12" \\
             "pixelrnn --settings layer:row --epochs 4"; do
             python -m benchmarks.images --model $flags --data cifar10-subset; done
 
