@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.demonstrations import find_folder
-from benchmarks.gail_records import print_table, record, score
+from benchmarks.gail_records import Published, print_table, record, score
 from benchmarks.records import Curve
 from benchmarks.sweeps import Sweep, draw_curves, train_missing
 from rlgen import cli
@@ -79,18 +79,20 @@ class Task:
     """Of PPO."""
     seeds: int
     """How many, from 100 on."""
-    paper: dict[int, float]
-    """Published return by number of episodes."""
+    paper: Published
+    """Returns in the paper."""
     sac_steps: int = 0
     """Of SAC; 0 for none."""
 
 
 TASKS = {
-    "Humanoid-v5": Task("Humanoid.npz", (12,), 30_000_000, 1, {80: 10201.0}),
-    "Ant-v5": Task("Ant-ho.npz", (4, 25), 4_000_000, 3, {4: 3187.0, 25: 4133.0}, 500_000),
-    "Walker2d-v5": Task("Walker2d-ho.npz", (4, 25), 3_000_000, 3, {4: 4878.0, 25: 6832.0}),
-    "HalfCheetah-v5": Task("HalfCheetah-ho.npz", (1, 4), 1_000_000, 5, {4: 4516.0}, 100_000),
-    "Hopper-v5": Task("Hopper.npz", (1, 4), 1_000_000, 5, {4: 3614.0}, 300_000),
+    "Humanoid-v5": Task("Humanoid.npz", (12,), 30_000_000, 1, Published(9575, 123, {80: 10201})),
+    "Ant-v5": Task("Ant-ho.npz", (4, 25), 4_000_000, 3, Published(4228, -70, {4: 3187, 25: 4133}), 500_000),
+    "Walker2d-v5": Task("Walker2d-ho.npz", (4, 25), 3_000_000, 3, Published(6717, 1, {4: 4878, 25: 6832})),
+    "HalfCheetah-v5": Task(
+        "HalfCheetah-ho.npz", (1, 4), 1_000_000, 5, Published(4463, -282, {4: 4516}), 100_000
+    ),
+    "Hopper-v5": Task("Hopper.npz", (1, 4), 1_000_000, 5, Published(3571, 14, {4: 3614}), 300_000),
 }
 
 

@@ -6,12 +6,22 @@ import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.records import Curve, write_number
 from rlgen.folder import read_config
+
+
+class Published(NamedTuple):
+    """Returns of a paper's row."""
+
+    expert: float
+    random: float
+    gail: Mapping[int, float]
+    """By number of trajectories."""
 
 
 def record(curve: Curve, run: Path, final: dict) -> None:
@@ -44,12 +54,12 @@ def read_final(path: Path) -> dict:
     return {**final, "score": scores.score(final["value"], final["random_return"], final["demos_return"])}
 
 
-def print_table(folder: Path, published: Mapping[str, Mapping[int, float]]) -> None:
+def print_table(folder: Path, published: Mapping[str, Published]) -> None:
     """Print a row for each task and method, of the seeds that are finished, then the figures.
 
     Args:
         folder: Of the benchmark's records.
-        published: GAIL's return by environment and number of trajectories.
+        published: The paper's row of each environment.
     """
     cells: dict[tuple[str, str], list[dict]] = {}
     for path in sorted(folder.glob("*/*/seed*.json")):
@@ -59,12 +69,12 @@ def print_table(folder: Path, published: Mapping[str, Mapping[int, float]]) -> N
             cells.setdefault((env, method), []).append(read_final(path))
     print(
         f"{'task':16} {'method':24} seeds  score (least)   return   random   demos  expert  "
-        "published GAIL (trajectories)"
+        "paper: random  expert  GAIL (trajectories)"
     )
     for (env, method), group in cells.items():
         scores, returns = [final["score"] for final in group], [final["value"] for final in group]
         random, demos, expert = (group[0][f"{of}_return"] for of in ("random", "demos", "expert"))
-        paper = nearest(published.get(env, {}), int(method.rpartition("-")[2]))
+        paper = told(published.get(env), int(method.rpartition("-")[2]))
         print(
             f"{env:16} {method:24} {len(group):5}  {np.mean(scores):5.3f} ({min(scores):5.3f})  "
             f"{np.mean(returns):7.0f}  {random:7.0f} {demos:7.0f} {level(expert):>7}  {paper}"
@@ -73,12 +83,12 @@ def print_table(folder: Path, published: Mapping[str, Mapping[int, float]]) -> N
         print(f"score_{env}_{method}: {np.mean([final['score'] for final in group]):.3f}")
 
 
-def nearest(published: Mapping[int, float], trajectories: int) -> str:
-    """The entry with the nearest number of trajectories, which stands in brackets."""
-    if not published:
+def told(paper: Published | None, trajectories: int) -> str:
+    """The paper's returns; GAIL's with the nearest number of trajectories, which stands in brackets."""
+    if paper is None:
         return ""
-    n = min(published, key=lambda n: abs(n - trajectories))
-    return f"{published[n]:.0f} ({n})"
+    n = min(paper.gail, key=lambda n: abs(n - trajectories))
+    return f"{paper.random:13.0f} {paper.expert:7.0f}  {paper.gail[n]:4.0f} ({n})"
 
 
 def level(value: float | None) -> str:

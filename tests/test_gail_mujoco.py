@@ -23,7 +23,7 @@ from benchmarks.gail_mujoco import (
     shuffle,
     train,
 )
-from benchmarks.gail_records import nearest, print_table, score
+from benchmarks.gail_records import print_table, score, told
 from rlgen import demonstrations, gail
 from rlgen.demonstrations import Demonstrations, Episode, save
 from rlgen.presets import IMITATION_DEFAULTS
@@ -149,16 +149,18 @@ def test_a_run_is_recorded_with_its_final_evaluation(folder, tmp_path, monkeypat
     unfinished.write_text(json.dumps(final))
     print_table(tmp_path / "results" / gail_mujoco.BENCHMARK, {ENV: TASKS[ENV].paper})
     head, row, figure = capsys.readouterr().out.splitlines()[-3:]
-    assert head.split()[-5:] == ["demos", "expert", "published", "GAIL", "(trajectories)"]
+    assert head.split()[-6:] == ["expert", "paper:", "random", "expert", "GAIL", "(trajectories)"]
     assert row.split()[2] == "1"
-    assert row.split()[-4:] == [f"{final['demos_return']:.0f}", "20", "3614", "(4)"]
+    assert row.split()[-6:] == [f"{final['demos_return']:.0f}", "20", "14", "3571", "3614", "(4)"]
     assert figure == f"score_{ENV}_{algo}-2: {score(curve):.3f}"
 
 
 def test_the_published_return_is_that_of_the_nearest_number():
     paper = TASKS["Ant-v5"].paper
-    assert [nearest(paper, n) for n in (1, 4, 14, 15, 80)] == ["3187 (4)"] * 3 + ["4133 (25)"] * 2
-    assert nearest(TASKS["Humanoid-v5"].paper, 12) == "10201 (80)" and nearest({}, 4) == ""
+    rows = [told(paper, n).split() for n in (1, 4, 14, 15, 80)]
+    assert rows == [["-70", "4228", "3187", "(4)"]] * 3 + [["-70", "4228", "4133", "(25)"]] * 2
+    assert told(TASKS["Humanoid-v5"].paper, 12).split() == ["123", "9575", "10201", "(80)"]
+    assert told(None, 4) == ""
 
 
 def test_only_the_demonstrations_of_chosen_tasks_have_to_be_there(folder, tmp_path):
