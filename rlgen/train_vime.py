@@ -55,9 +55,8 @@ def main(config: Config) -> Path:
     """
     from rlgen import enjoy, session
 
-    run = session.launch(
-        config, session.Command("vime", build, flags=planned_flags), lambda: new_plan(config)
-    )
+    command = session.Command("vime", build, flags=planned_flags)
+    run = session.launch(config, command, lambda: new_plan(config))
     if config.video:
         enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print(run / "reward_curve.png")

@@ -118,8 +118,7 @@ class Demonstrations:
             raise ValueError(f"{self.source} holds demonstrations of {self.env_id}, not of {env_id}")
         first = self.episodes[0].actions
         check_sizes(self.obs_size, first, observation_space, action_space, env_id)
-        lengths = [len(episode) for episode in self.episodes]
-        for doubt in doubts([episode.obs for episode in self.episodes], lengths, observation_space, env_id):
+        for doubt in doubts([episode.obs for episode in self.episodes], observation_space, env_id):
             warnings.warn(f"{self.source}: {doubt}", stacklevel=2)
         fitted = [
             replace(

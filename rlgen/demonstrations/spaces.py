@@ -104,12 +104,11 @@ def check_sizes(
         )
 
 
-def doubts(obs: list[np.ndarray], lengths: list[int], space: spaces.Space, env_id: str) -> list[str]:
+def doubts(obs: list[np.ndarray], space: spaces.Space, env_id: str) -> list[str]:
     """What speaks against an environment, though an environment may break its own word.
 
     Args:
         obs: (T + 1, O) of each episode, raw.
-        lengths: Steps T of each.
         space: The environment's observation space, flat.
         env_id: Its id, for its time limit.
     """
@@ -129,8 +128,9 @@ def doubts(obs: list[np.ndarray], lengths: list[int], space: spaces.Space, env_i
             )
     spec = gym.registry.get(env_id.rpartition(":")[2])
     limit = spec.max_episode_steps if spec else None
-    if limit and max(lengths) > limit:
-        found.append(f"an episode has {max(lengths)} steps, {env_id} ends after {limit}: is it another task?")
+    longest = max(map(len, obs)) - 1
+    if limit and longest > limit:
+        found.append(f"an episode has {longest} steps, {env_id} ends after {limit}: is it another task?")
     return found
 
 
