@@ -162,7 +162,7 @@ def jobs(part: str, seeds: Sequence[int] = ()) -> Iterator[Job]:
         for n in task.trajectories:
             if part in ("ppo", "bc"):
                 yield from (Job(env, part, n, seed) for seed in range(100, 100 + task.seeds))
-            elif part == "control" and n == task.trajectories[0]:
+            elif part == "control":
                 yield Job(env, "ppo", n, 100, shuffled=True)
             elif part == "sac" and n == 4 and task.sac_steps:
                 yield Job(env, "sac", n, 100)

@@ -380,6 +380,19 @@ def test_damaged_hdf5_groups_and_metadata(tmp_path, capsys):
     refused(path, "demonstrations of Ant-v5, not of Pendulum-v1", capsys)
 
 
+def test_a_place_for_the_histogram_is_asked_for_only_if_there_is_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build, name = FORMATS["rlgen"]
+    tables = build()
+    (tmp_path / f"{Path(name).stem}_returns.png").mkdir()
+    assert cli.run(main, Config, ["inspect", str(write(tmp_path / name, tables)), "--env", ENV]) == 2
+    out, err = capsys.readouterr()
+    assert "episodes      2" in out and "a folder: give a file's path" in err  # the report is not lost
+    without = {key: value for key, value in tables.items() if key not in REWARDS}
+    assert cli.run(main, Config, ["inspect", str(write(tmp_path / name, without)), "--env", ENV]) == 0
+    assert "no rewards in it" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

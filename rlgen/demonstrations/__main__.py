@@ -50,19 +50,21 @@ def main(config: Config) -> None:
 
     if config.env:
         training.check_env_id(config.env)
-    out = config.out or Path(f"{Path(config.file).stem}_returns.png")
-    cli.check_output("--out", out)
+    if config.out:
+        cli.check_output("--out", config.out)
     demos = load(config.file, env_id=config.env, download=config.download)
     assert demos.env_id is not None
     venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=config.env_kwargs or {}))
     demos = demos.fit(*native_spaces(venv), demos.env_id)
     venv.close()
     print(report(demos))
-    if demos.returns is not None:
-        histogram.draw(demos, out)
-        print(out)
-    else:
+    if demos.returns is None:
         print("no rewards in it, hence no histogram of returns")
+        return
+    out = config.out or Path(f"{Path(config.file).stem}_returns.png")
+    cli.check_output("--out", out)
+    histogram.draw(demos, out)
+    print(out)
 
 
 if __name__ == "__main__":
