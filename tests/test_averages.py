@@ -53,6 +53,12 @@ def test_buffers_are_copied_and_the_copy_stands_alone():
     assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
+def test_updates_are_counted_beside_the_parameters():
+    """A counter on the CPU would stand still while a recorded step is replayed on a GPU."""
+    average = ParameterAverage(module().to("meta"), 0.9)
+    assert average.updates.device.type == "meta"
+
+
 def test_a_saved_average_goes_on_as_if_nothing_had_been():
     linear = module()
     first = ParameterAverage(linear, 0.9)

@@ -77,6 +77,22 @@ def test_losses_are_cross_entropies_of_separate_batches(smoothing):
     torch.testing.assert_close(model.generator_loss(batch(), generator()), oracle)
 
 
+@pytest.mark.parametrize("settings", [{"joint_batches": True}, {"minibatch_kernels": 3}])
+def test_joint_batches_are_normalised_together(settings):
+    """Minibatch discrimination brings them along, so that they alone are what it has to be held against."""
+    model = DCGAN(replace(SMALL, **settings))
+    fake = model.generator(model.draw_codes(6, generator()))
+    both, sizes = torch.cat([batch().images, fake]), [6, 6]
+    real, false = model.discriminator(both, None, sizes).split(sizes)
+    oracle = F.softplus(-real).mean() + F.softplus(false).mean()
+    torch.testing.assert_close(model.discriminator_loss(batch(), generator()), oracle)
+    torch.testing.assert_close(model.generator_loss(batch(), generator()), F.softplus(-false).mean())
+    alone = (
+        F.softplus(-model.discriminator(batch().images)).mean() + F.softplus(model.discriminator(fake)).mean()
+    )
+    assert not torch.allclose(oracle, alone, atol=1e-6)
+
+
 def test_an_unknown_squash_names_the_known():
     with pytest.raises(ValueError, match="'relu'.*tanh, sigmoid"):
         DCGAN(replace(SMALL, squash="relu"))  # type: ignore

@@ -210,6 +210,21 @@ def test_a_folder_with_splits_and_one_without_labels(tmp_path):
     assert data.train.labels is None and data.classes == ()
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_folder_for_validation_is_for_testing(name, tmp_path):
+    contents = {
+        f"{split}/{label}/{k}.png": make.png() for split in ("train", name) for label in "ab" for k in "12"
+    }
+    data = load("folder", make.put(tmp_path, contents))
+    assert data.classes == ("a", "b") and len(data.train) == len(data.test) == 4
+
+
+def test_a_lone_sub_folder_is_no_label(tmp_path):
+    """As of faces, which many tools want in a sub-folder."""
+    data = load("folder", make.put(tmp_path, {f"all/{k}.png": make.png() for k in range(20)}))
+    assert data.train.labels is None and data.classes == () and len(data.test) == 2
+
+
 def test_grey_pictures_beside_coloured_ones_and_jpg(tmp_path):
     make.put(tmp_path, {"a.png": make.png((8, 8), 200), "b.png": make.png(), "c.png": make.png((8, 8), 7)})
     Image.new("RGB", (8, 8), (0, 0, 255)).save(tmp_path / "d.jpeg", quality=100)

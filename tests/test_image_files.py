@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.images.__main__ import Options, main
 from benchmarks.images.data import NAMES, load
 from benchmarks.images.sources import SOURCES
+from rlgen import cli
 from tests import image_files as make
 from tests.image_files import refused
 
@@ -51,12 +53,18 @@ SAID = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(("name", "form"), make.FORMS)
-def test_a_damaged_file(name, form, damage, tmp_path):
+def test_a_damaged_file(name, form, damage, tmp_path, monkeypatch, capsys):
+    """The command says it in one line with status 2, and has begun nothing."""
     contents = make.files(name, form)
     victim = sorted(contents)[-1]
     contents[victim] = DAMAGE[damage](contents[victim])
-    make.put(tmp_path, contents)
-    said = refused(name, tmp_path, SAID.get(damage, "."), ".")
+    make.put(tmp_path / "data", contents)
+    monkeypatch.chdir(tmp_path)
+    argv = ["--model", "vae", "--data", name, "--data-dir", str(tmp_path / "data")]
+    assert cli.run(main, Options, argv) == 2
+    out, said = capsys.readouterr()
+    assert out == "" and said.startswith("error: ") and said.count("\n") == 1 and len(said) < 700
+    assert re.search(SAID.get(damage, "."), said) and [path.name for path in tmp_path.iterdir()] == ["data"]
     assert str(tmp_path) in said and (victim in said or "beside it" in said)
     assert "http" in said or name == "folder"
 
@@ -84,9 +92,16 @@ def test_what_was_looked_for_is_told(name, tmp_path):
 
 def test_no_folder_and_no_such_data(tmp_path):
     for name in NAMES:
-        with pytest.raises(ValueError, match="no folder to read .*: pass --data-dir DIR or set RLGEN_DATA"):
+        with pytest.raises(
+            ValueError, match="no folder to read .*: pass --data-dir DIR or set RLGEN_DATA"
+        ) as e:
             load(name)
-    refused("mnist", tmp_path / "gone", "gone: no such folder: pass --data-dir")
+        layouts = SOURCES[name].layouts if name in SOURCES else ()
+        assert all(file in str(e.value) for layout in layouts for file in layout.files)
+    refused("mnist", tmp_path / "gone", "gone: no such folder: pass --data-dir .* mnist.npz; or .* http")
+    for name in ("mnist", "folder"):
+        with pytest.raises(ValueError, match=r"cannot be read \(File name too long\): pass --data-dir"):
+            load(name, tmp_path / ("x" * 300))
     refused("mnits", tmp_path, "unknown data 'mnits': did you mean 'mnist'", ".")
     with pytest.raises(ValueError, match="mnist has images of 28 pixels, not 64: leave --image-size out"):
         load("mnist", tmp_path, size=64)
@@ -214,6 +229,11 @@ FOLDERS: dict[str, tuple[Files, int | None, str]] = {
         None,
         r"train and test differ \(\(8, 8, 3\) ; \(9, 9, 3\) \): give both the same size",
     ),
+    "labels inside a lone train": (
+        {"train/a/a.png": make.png(), "train/b/a.png": make.png()},
+        None,
+        "no png or jpg in it, .*: pass --data-dir .*/train$",
+    ),
     "splits of two labellings": (
         {"train/a/a.png": make.png(), "train/b/a.png": make.png(), "test/a/a.png": make.png()},
         None,
@@ -249,8 +269,3 @@ def test_bytes_changed_by_chance_never_end_in_another_error(name, form, tmp_path
                 load(name, tmp_path)
             except ValueError as error:
                 assert "\n" not in str(error) and str(tmp_path) in str(error)
-
-
-def test_there_are_a_hundred_and_more():
-    """Those of single formats are in test_image_formats and test_image_pickles."""
-    assert len(make.FORMS) * len(DAMAGE) + 4 * len(FAULTS) + len(FOLDERS) > 200

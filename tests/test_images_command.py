@@ -194,6 +194,10 @@ def test_the_table_and_the_ensemble(folder, capsys):
     main(cli.parse(Options, ["--table", "--results", "results"]))
     lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
     assert any(name.endswith("_ensemble_error") for name in lines)
+    (place,) = (folder / "results").rglob("ensemble.json")
+    whole = json.loads(place.read_text())
+    hours = [json.loads(path.read_text())["hours"] for path in place.parent.glob("seed*.json")]
+    assert whole["device"] == "cpu" and whole["hours"] == pytest.approx(sum(hours), abs=1e-3)
     (mean,) = [value for name, value in lines.items() if name.endswith("_error") and "ensemble" not in name]
     values = [json.loads(path.read_text())["value"] for path in (folder / "results").rglob("seed*.json")]
     assert mean.split(" +- ")[0] == f"{np.mean(values):.4g}"
@@ -207,6 +211,35 @@ def test_the_table_has_the_papers_numbers(folder, capsys):
     main(cli.parse(Options, ["--table", "--results", "results"]))
     told = capsys.readouterr().out
     assert "mnist_100_error: 0.95 +- 0.071\nmnist_100_error_paper: 0.93 +- 0.065\n" in told
+
+
+def test_the_table_compares_what_one_network_has_judged(folder, capsys):
+    runs = [["dcgan"], ["dcgan", "joint_batches:True"], ["dcgan", "minibatch_kernels:2"]]
+    for argv in runs:
+        run(*flags(*argv))
+    paths = sorted((folder / "results" / "images").glob("*/seed0.json"))
+    found = [json.loads(path.read_text()) for path in paths]
+    (judge,) = {record["features_sha256"] for record in found}
+    other = {**found[0], "features_sha256": "0123456789", "settings": {"slope": 0.1}}
+    paths[0].with_name("seed1.json").write_text(json.dumps(other))
+    capsys.readouterr()
+    main(cli.parse(Options, ["--table", "--results", "results"]))
+    _, table = capsys.readouterr().out.split(f"sha256 {judge}\n")
+    assert len(table.splitlines()) == 4 and "slope:0.1" not in table
+    assert "joint_batches:True" in table and "minibatch_kernels:2" in table
+    assert all(f"{record['value']:.3g}" in table for record in found)
+
+
+def test_figures_of_two_devices_are_told_apart(folder, capsys):
+    place = folder / "results" / "images" / "improved_gan-mnist-100"
+    place.mkdir(parents=True)
+    for seed, (device, value) in enumerate((("cpu", 0.9), ("cpu", 1.0), ("A GPU", 0.8))):
+        record = {"metric": "error", "value": value, "device": device}
+        (place / f"seed{seed}.json").write_text(json.dumps(record))
+    main(cli.parse(Options, ["--table", "--results", "results"]))
+    told = capsys.readouterr().out
+    assert "mnist_100_error: 0.9 +- 0.1\n" in told
+    assert "mnist_100_error_on_cpu: 0.95\n" in told and "mnist_100_error_on_A_GPU: 0.8\n" in told
 
 
 def test_help_needs_no_torch():

@@ -20,7 +20,7 @@ from rlgen import cli, folder
 from rlgen.generative.likelihoods import bits_per_dim
 from tests import image_files as make
 from tests.test_images_command import fail, run
-from tests.test_images_resume import check_same, rows
+from tests.test_images_resume import check_killed_and_terminated, check_same, rows
 
 DENSE = ["hidden:[8]", "latent_size:3"]
 FLOW = ["flow_hidden:[4]", "context_size:3"]
@@ -108,6 +108,7 @@ def test_colours_are_counted_in_bits(place, model):
     ("model", "data"),
     [
         ("vae_iaf", "mnist-dynamic"),
+        ("conv_vae_iaf", "mnist-static"),
         ("resnet_vae", "mnist-static"),
         ("draw", "mnist-static"),
         ("pixelcnn", "mnist-static"),
@@ -129,6 +130,10 @@ def test_pieces_of_one_batch_are_the_whole(place, model, data):
     check_same(whole, broken)
     with np.load(whole / "outputs.npz") as one, np.load(broken / "outputs.npz") as other:
         np.testing.assert_array_equal(one["test_log_likelihood"], other["test_log_likelihood"])
+
+
+def test_killed_and_terminated_runs_go_on_as_if_nothing_had_been(place):
+    check_killed_and_terminated(place, flags("vae", "mnist-static", "average_decay:0.9", "--n-samples", "2"))
 
 
 def test_dynamic_digits_are_drawn_anew_for_training_and_once_for_testing(place):

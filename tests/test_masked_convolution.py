@@ -16,6 +16,7 @@ def layer(kernel: tuple[int, int], *, strict: bool = False, bias: bool = True) -
     made = MaskedConv2d(
         causal_mask(6, 3, kernel, groups=3, strict=strict), bias=bias, generator=generator
     ).double()
+    made.weight.data.add_(torch.randn(made.weight.shape, generator=generator))  # hidden ones, too
     if made.bias is not None:
         made.bias.data.normal_(generator=generator)
     return made

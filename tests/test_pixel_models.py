@@ -30,13 +30,19 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def make(layer: str, seed: int = 0, **options) -> PixelModel:
-    """A model whose biases are not 0, and whose outputs differ enough for draws to."""
+    """A model whose biases are not 0, and whose outputs differ enough for draws to.
+
+    Weights that a mask hides are not 0 either, as training could make them.
+    """
     config = replace(LAYERS[layer], **options)
     model = PixelCNN(config, seed=seed) if isinstance(config, PixelCNNConfig) else PixelRNN(config, seed=seed)
     draws = generator(seed + 1)
     for parameter in model.parameters():
         if parameter.ndim < 3:
             parameter.data.add_(0.3 * torch.randn(parameter.shape, generator=draws))
+        else:
+            hidden = parameter.data == 0
+            parameter.data[hidden] = torch.randn(int(hidden.sum()), generator=generator(seed + 9))
     model.network.head.last.weight.data.mul_(10)
     return model
 

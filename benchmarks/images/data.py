@@ -10,6 +10,8 @@ What a data set holds, and in which files it may come, stands in `sources`; each
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,8 @@ DYNAMIC = "mnist-dynamic"
 NAMES = (*SOURCES, DYNAMIC, "folder")
 HELD_OUT = 10
 """One picture of so many is for testing, where a folder has no train/ and test/."""
+TESTS = ("test", "val", "valid", "validation")
+"""Names of the sub-folder of pictures for testing, beside train/."""
 
 
 def load(name: str, folder: str | Path | None = None, *, size: int | None = None) -> ImageData:
@@ -49,11 +53,14 @@ def load(name: str, folder: str | Path | None = None, *, size: int | None = None
     source = SOURCES[name]
     if size not in (None, source.shape[0]):
         raise ValueError(f"{name} has images of {source.shape[0]} pixels, not {size}: leave --image-size out")
-    found = _find(source, roots)
-    if found is None and name == "cifar10-subset" and _find(SOURCES["cifar10"], roots):
-        return _subset(load("cifar10", folder))
+    with _reachable(roots[0]):
+        found = _find(source, roots)
+        whole = found is None and name == "cifar10-subset" and _find(SOURCES["cifar10"], roots)
+        missing = "" if found or whole else _missing(name, roots)
+    if missing:
+        raise ValueError(missing)
     if found is None:
-        raise ValueError(_missing(name, roots))
+        return _subset(load("cifar10", folder))
     layout, files = found
     try:
         return check(name, layout.read(files, source.keys), tuple(files))
@@ -86,6 +93,18 @@ def labelled(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
     return np.concatenate(rows)
 
 
+@contextmanager
+def _reachable(root: Path) -> Iterator[None]:
+    """Tell what the system refuses: no permission, or a name that cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{root} cannot be read ({error.strerror}): pass --data-dir DIR or set RLGEN_DATA to a folder "
+            "that can"
+        ) from error
+
+
 def _roots(folder: str | Path | None, name: str) -> list[Path]:
     """The folders to look into, in order."""
     given = folder if folder is not None else os.environ.get("RLGEN_DATA") or None
@@ -95,12 +114,16 @@ def _roots(folder: str | Path | None, name: str) -> list[Path]:
     if given is None:
         if places:
             return places
-        origin = f"; get {SOURCES[name].origin}" if name in SOURCES else ""
-        raise ValueError(f"no folder to read {name} from: pass --data-dir DIR or set RLGEN_DATA{origin}")
+        raise ValueError(
+            f"no folder to read {name} from: pass --data-dir DIR or set RLGEN_DATA{_wanted(name)}"
+        )
     root = Path(given).expanduser()
-    if not root.is_dir():
+    with _reachable(root):
+        there = root.is_dir()
+    if not there:
         raise ValueError(
             f"{root}: no such folder: pass --data-dir DIR or set RLGEN_DATA to one that is there"
+            f"{_wanted(name)}"
         )
     return [root, root / "data", *places]
 
@@ -112,6 +135,14 @@ def _find(source: Source, roots: list[Path]) -> tuple[Layout, list[Path]] | None
             if files := layout.find(root):
                 return layout, files
     return None
+
+
+def _wanted(name: str) -> str:
+    """Which files are looked for, and where they can be had; nothing of a folder of pictures."""
+    if name not in SOURCES:
+        return ""
+    source = SOURCES[name]
+    return f"; it has to hold {'; or '.join(map(str, source.layouts))}; get {source.origin}"
 
 
 def _missing(name: str, roots: list[Path]) -> str:
@@ -148,13 +179,16 @@ def _dynamic(mnist: ImageData) -> ImageData:
 def _load_folder(root: Path, size: int | None) -> ImageData:
     """A folder's train/ and test/ if it has both, else a tenth of its pictures, drawn by seed 0, to test."""
     name, files = f"folder-{root.resolve().name}", (root,)
-    if (root / "train").is_dir() and (root / "test").is_dir():
-        train, test = (pictures.read(root / split, size) for split in ("train", "test"))
+    with _reachable(root):
+        tests = [root / other for other in TESTS if (root / other).is_dir()]
+        split = bool(tests) and (root / "train").is_dir()
+    if split:
+        train, test = (pictures.read(part, size) for part in (root / "train", tests[0]))
         if train.images.shape[1:] != test.images.shape[1:] or train.classes != test.classes:
             kinds = (f"{part.images.shape[1:]} {', '.join(part.classes)[:60]}" for part in (train, test))
             raise ValueError(
-                f"{root}: train and test differ ({'; '.join(kinds)}): give both the same size, colours and "
-                "sub-folders"
+                f"{root}: train and {tests[0].name} differ ({'; '.join(kinds)}): give both the same size, "
+                "colours and sub-folders"
             )
         splits = Split(train.images, train.labels), Split(test.images, test.labels)
         return ImageData(name, *splits, None, train.classes, files)

@@ -24,9 +24,9 @@ class Pictures(NamedTuple):
     images: np.ndarray
     """(N, size, size, C) uint8; C = 1 if all are grey."""
     labels: np.ndarray | None
-    """(N,) int64, the sub-folders' place in the alphabet; None without sub-folders."""
+    """(N,) int64, the sub-folders' place in the alphabet; None with fewer than two sub-folders."""
     classes: tuple[str, ...]
-    """Names of the sub-folders."""
+    """Names of the sub-folders, if there are labels."""
 
 
 def read(folder: Path, size: int | None) -> Pictures:
@@ -60,9 +60,9 @@ def _listed(folder: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...
     beside = _pictures(folder)
     if not inside or not any(inside.values()):
         if not beside:
-            raise Damaged(
-                f"{folder}: no png or jpg in it, nor in its sub-folders: pass --data-dir the right folder"
-            )
+            deeper = next((path for path in folder.glob("*/*/*") if _is_picture(path)), None)
+            at = deeper.parents[1] if deeper else "the right folder"
+            raise Damaged(f"{folder}: no png or jpg in it, nor in its sub-folders: pass --data-dir {at}")
         return beside, None, ()
     if beside:
         names = ", ".join(path.name for path in inside)
@@ -74,14 +74,18 @@ def _listed(folder: Path) -> tuple[list[Path], np.ndarray | None, tuple[str, ...
             raise Damaged(
                 f"{path}: no png or jpg in it, while sub-folders are labels: fill it or take it away"
             )
+    if len(inside) == 1:
+        return inside.popitem()[1], None, ()
     labels = np.repeat(np.arange(len(inside)), [len(files) for files in inside.values()]).astype(np.int64)
     return sum(inside.values(), []), labels, tuple(path.name for path in inside)
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(filter(_is_picture, folder.iterdir()))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _read(path: Path, size: int | None, first: Path) -> np.ndarray:

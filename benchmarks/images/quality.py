@@ -65,6 +65,7 @@ def distances(
     share = found["frechet_distance"] / max(found["frechet_distance_gaussian"], 1e-12)
     about = {
         "features": str(judge) if judge else f"{test.shape[1]} pixels of the images at {SIDE} x {SIDE}",
+        **({"features_sha256": judge.digest} if judge else {}),
         "samples": n,
         "floor": f"{len(rows)} training images against {len(test)} test images",
     }

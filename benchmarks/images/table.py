@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.images import loop
 from benchmarks.images.plan import name_of
 from benchmarks.images.semi_supervised import average as mean_probabilities
 from benchmarks.images.semi_supervised import error
@@ -69,6 +71,14 @@ MORE = (
     "bits_per_dim_bound",
 )
 """Figures of a record, besides its value, that the table has."""
+COMPARED = (
+    "frechet_distance",
+    "frechet_share_of_gaussian",
+    "kernel_distance",
+    "inception_score",
+    "least_class_share",
+)
+"""Those of which DCGAN's tricks have a table."""
 
 
 def show(results: Path) -> None:
@@ -80,8 +90,10 @@ def show(results: Path) -> None:
     found = sorted({path.parent for path in results.glob("images/*/*.json")})
     if not found:
         raise ValueError(f"nothing is recorded under {results / 'images'}")
+    tricks = []
     for place in found:
         records = [json.loads(path.read_text()) for path in sorted(place.glob("seed*.json"))]
+        tricks += [record for record in records if record.get("model") == "dcgan"]
         for name, value in figures(place.name, records).items():
             _tell(name, value)
         for path in sorted(place.glob("gain_over_*.json")):
@@ -91,6 +103,24 @@ def show(results: Path) -> None:
         for path in sorted(place.glob("ensemble.json")):
             record = json.loads(path.read_text())
             _tell(f"{_stem(place.name)}_ensemble_error", f"{record['value']:.4g}")
+    for title, rows in compared(tricks).items():
+        print(f"\n{title}\n{rows.to_string(index=False)}")
+
+
+def compared(records: Sequence[dict[str, Any]]) -> dict[str, pd.DataFrame]:
+    """DCGANs of one data set, length and device that one network has judged: a table, a row a setting."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        judge = record.get("features_sha256", "unknown")
+        title = f"DCGAN on {record['data']}, {record['epochs']} epochs, {record['device']}, "
+        settings = {name: value for name, value in record["settings"].items() if name != "epochs"}
+        row = {"settings": " ".join(f"{name}:{value}" for name, value in settings.items()) or "as published"}
+        found = {**record, record["metric"]: record["value"]}
+        row |= {name: f"{found[name]:.3g}" for name in COMPARED if name in found}
+        groups.setdefault(f"{title}{record['features']}, sha256 {judge}", []).append(
+            {**row, "seed": record["seed"]}
+        )
+    return {title: pd.DataFrame(rows) for title, rows in groups.items() if len(rows) > 1}
 
 
 def figures(name: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -101,6 +131,10 @@ def figures(name: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
     values = [record["value"] for record in records]
     spread = f" +- {np.std(values, ddof=1):.2g}" if len(values) > 1 else ""
     found = {f"{stem}_{metric}": f"{np.mean(values):.4g}{spread}"}
+    devices = [record.get("device", "") for record in records]
+    for device in dict.fromkeys(devices if len(set(devices)) > 1 else ()):
+        part = [value for value, other in zip(values, devices, strict=True) if other == device]
+        found[f"{stem}_{metric}_on_{device.replace(' ', '_')}"] = f"{np.mean(part):.4g}"
     if metric in BEST:
         found[f"{stem}_{metric}_best"] = f"{BEST[metric](values):.4g}"
     found |= {
@@ -121,7 +155,7 @@ def average(runs: Sequence[Path], results: Path) -> float:
         ValueError: A run that is not finished, or runs of different data or settings.
     """
     plans = [folder.read_config(run) for run in runs]
-    logits, labels = [], np.empty(0)
+    logits, labels, pieces = [], np.empty(0), []
     for run, plan in zip(runs, plans, strict=True):
         alike = ("model", "data_name", "labels_per_class", "config", "data_sha256")
         different = [name for name in alike if plan.get(name) != plans[0].get(name)]
@@ -133,6 +167,7 @@ def average(runs: Sequence[Path], results: Path) -> float:
             with np.load(run / "outputs.npz", allow_pickle=False) as arrays:
                 logits.append(arrays["test_logits"])
                 labels = arrays["test_labels"]
+            pieces += loop.load(run / "final")["pieces"]
         except (OSError, KeyError, ValueError) as why:
             raise ValueError(
                 f"{run} has no classifier's outputs ({why}): finish it with --resume {run}"
@@ -142,12 +177,18 @@ def average(runs: Sequence[Path], results: Path) -> float:
         if draw in draws[:k]:
             raise ValueError(f"{runs[k]} has the seeds of {runs[draws.index(draw)]}: average different runs")
     value = error(mean_probabilities(logits), labels)
-    seeds = [plan["seed"] for plan in plans]
     name = name_of(plans[0], logits[0].shape[1])
     path = results / "images" / name / "ensemble.json"
     singles = [error(part, labels) for part in logits]
-    more = {"data": plans[0]["data_name"], "epochs": plans[0]["config"]["epochs"], "seeds": seeds}
-    write_number(path, "error", value, "% of test images", errors=singles, **more)
+    more = {
+        "data": plans[0]["data_name"],
+        "epochs": plans[0]["config"]["epochs"],
+        "hours": round(sum(piece["hours"] / piece["side_by_side"] for piece in pieces), 4),
+        "device": ", ".join(sorted({piece["device"] for piece in pieces})),
+        "seeds": [plan["seed"] for plan in plans],
+        "errors": singles,
+    }
+    write_number(path, "error", value, "% of test images", **more)
     _tell(f"{_stem(name)}_ensemble_error", f"{value:.4g}")
     print(f"record: {path}")
     return value

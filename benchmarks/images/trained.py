@@ -54,6 +54,14 @@ class Trained:
         """(N, H, W, C) uint8 -> (N, K) float64."""
         return apply(lambda x: self.network(x).double().softmax(1), images, device=self.device)
 
+    @property
+    def digest(self) -> str:
+        """Of the weights: distances in the features of two networks do not compare."""
+        found = hashlib.sha256()
+        for tensor in self.network.state_dict().values():
+            found.update(tensor.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:10]
+
     def __str__(self) -> str:
         d, how = self.network.head.in_features, f"seed {self.seed}, test accuracy {self.accuracy:.2f} %"
         return f"{d} features of our {self.data} classifier ({how})"

@@ -40,7 +40,8 @@ class ParameterAverage(nn.Module):
             raise ValueError(f"decay is {decay}: choose one between 0 and 1, or None for the plain mean")
         self.decay = decay
         self.module = copy.deepcopy(module).requires_grad_(False)
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        device = next(module.parameters()).device  # beside them: a CUDA graph counts only what is on the GPU
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64, device=device))
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:

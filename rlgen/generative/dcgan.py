@@ -43,6 +43,9 @@ class DCGANConfig(AdversarialConfig):
     """What the real images' label lacks to 1."""
     input_noise: float = 0.0
     """Standard deviation of noise on the images that the discriminator sees."""
+    joint_batches: bool = False
+    """Let real and fake images pass the discriminator in one batch, normalised together, as they do in any
+    case with minibatch discrimination."""
     minibatch_kernels: int = 0
     """Kernels of minibatch discrimination before the discriminator's last layer; 0 for none."""
     minibatch_dims: int = 5
@@ -163,6 +166,7 @@ class DCGAN(AdversarialModel):
         generator = torch.Generator().manual_seed(seed)
         fill, affine = normal(config.init_std, generator), config.affine
         self.virtual = config.virtual_batch_norm
+        self.joint = config.joint_batches or config.minibatch_kernels > 0
         norm = VirtualBatchNorm if self.virtual else BatchNorm
         self.generator = ImageGenerator(
             config.code_size,
@@ -188,15 +192,15 @@ class DCGAN(AdversarialModel):
         return self._with_history(discriminator_loss(real, false, self.config.label_smoothing), 0)
 
     def generator_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """See the class; of the batch only the size matters, but with minibatch discrimination."""
+        """See the class; of the batch only the size matters, but in joint batches."""
         fake = self.render(self.draw_codes(len(batch.images), generator))
-        if self.discriminator.minibatch is None:
+        if not self.joint:
             return self._with_history(nonsaturating_loss(self.discriminator(fake, generator)), 1)
         return self._with_history(nonsaturating_loss(self._judge(batch.images, fake, generator)[1]), 1)
 
     def _judge(self, real: Tensor, fake: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Logits of both, as the class has it."""
-        if self.discriminator.minibatch is None:
+        if not self.joint:
             return self.discriminator(real, generator), self.discriminator(fake, generator)
         sizes = [len(real), len(fake)]
         real, fake = self.discriminator(torch.cat([real, fake]), generator, sizes).split(sizes)
