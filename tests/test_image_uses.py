@@ -97,7 +97,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(likelihood_album, "DRAWS", 1)
     monkeypatch.setattr(likelihood_album, "STEPS", 2)
     monkeypatch.setattr("benchmarks.images.uses.LABELS_PER_CLASS", 2)
-    monkeypatch.setattr("benchmarks.images.uses.DRAWS_OF_LABELS", 1)
+    monkeypatch.setattr("benchmarks.images.uses.DRAWS_OF_LABELS", 2)
     for name, stem in (("mnist", "mnist"), ("mnist-static", "binarized_mnist")):
         (tmp_path / f"{stem}.npz").write_bytes(make.npz(make.tables(name)))
     return tmp_path
@@ -133,7 +133,12 @@ def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):
     assert {path.stem for path in results.glob("image_uses/*/*.json")} == {"pretraining-images=12"}
     assert cli.run(main, Config, [str(place), "--images", "1"]) == 2
     assert "--images is 1: pass at least 2" in capsys.readouterr().err
-    assert set(found) >= {"pretraining_gain"} and "denoising_gain" not in found
+    assert "denoising_gain" not in found
+    for classifier in ("", "_logistic"):
+        for gain, other in (("gain", "pixels"), ("gain_over_grey", "grey_pixels")):
+            ours, theirs = (found[f"pretraining_accuracy{classifier}{k}"] for k in ("", f"_{other}"))
+            assert isinstance(ours, float) and isinstance(theirs, float)
+            assert found[f"pretraining_{gain}{classifier}"] == pytest.approx(ours - theirs)
     assert (place / "uses-pretraining.png").exists() and not (place / "uses.png").exists()
 
 

@@ -39,7 +39,10 @@ def test_a_comparison_records_how_much_faster_each_way_is(tmp_path, capsys):
     for name, value in figures.items():
         record = json.loads((tmp_path / "sampling" / f"{name}.json").read_text())
         assert value > 0 and record["value"] == value
-        assert f"{name}: {value:.1f}\n" in printed
+        assert f"{name}: {value:.1f}\n" in printed and "of more images" not in printed
+    sampling.compare("pixelcnn", model, replace(config, rounds=1))
+    kept = json.loads((tmp_path / "sampling" / "pixelcnn_cache_speedup.json").read_text())
+    assert kept["images_equal"] == 6 and "of more images, and stays" in capsys.readouterr().out
 
 
 def test_images_that_differ_are_an_error(monkeypatch, tmp_path):

@@ -27,7 +27,7 @@ prints them beside the references.
     0.056 %, the 99.14 % of OpenAI's post.
 
         python -m benchmarks.images --model improved_gan --data mnist --labels-per-class 10 --device cuda \\
-            --seeds 0 1 2 3 4 5 6 7 8 9 -f logs/ten --stop-after 25
+            --seeds 10 11 12 13 14 15 16 17 18 19 -f logs/ten --stop-after 25
         python -m benchmarks.images --resume logs/ten/images/improved_gan-mnist-100_* --stop-after 25
         python -m benchmarks.images --ensemble logs/ten/images/improved_gan-mnist-100_*
 
@@ -39,15 +39,19 @@ prints them beside the references.
     Of the records seed 0 is of a CPU, the others of a GPU (--device cuda), whose random numbers are others.
 
 3.  DCGAN; bars, of 10,000 samples: frechet_share_of_gaussian at most 0.333, least_class_share above 3 %. No
-    published figure is of these features. The loop is the table of Improved GAN's tricks, each alone;
-    minibatch discrimination also with smoothed labels and input noise, as in the code that has it in a DCGAN
-    (ImageNet), historical averaging also at a weight that lets go (see DCGANConfig).
+    published figure is of these features. The records are of a GPU (--device cuda).
 
         python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25
         python -m benchmarks.images --model dcgan --data cifar10-subset --epochs 150
-        for trick in minibatch_kernels:100 "minibatch_kernels:100 label_smoothing:0.25 input_noise:0.1" \\
-            virtual_batch_norm:True historical_averaging:1.0 historical_averaging:0.001; do
-            python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25 --settings $trick; done
+
+    Improved GAN's tricks on and off, on a CPU, one seed: the last table of --table. Minibatch discrimination
+    brings real and fake images into one batch, hence joint_batches without it; historical averaging is as
+    published and at a weight that lets go (see DCGANConfig).
+
+        for trick in "" joint_batches:True minibatch_kernels:100 virtual_batch_norm:True \\
+            historical_averaging:1.0 historical_averaging:0.001; do
+            python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 5 --device cpu \\
+                ${trick:+--settings $trick}; done
 
 4.  CIFAR-10, 4,000 labels. CPU: five epochs, whose record has minutes_per_epoch and peak_memory_gb, on the
     subset of 10,000 images, a fifth of the whole and of its time. One GPU: 300 epochs, bar 22 %. Reference:
@@ -98,8 +102,11 @@ prints them beside the references.
 
         for flags in vae vae_iaf resnet_vae "resnet_vae --settings flow:0" draw pixelcnn pixelrnn \\
             "conv_vae --epochs 10" "conv_vae_iaf --epochs 10" "draw --settings read_size:0 --epochs 12" \\
-            "pixelrnn --settings layer:row --epochs 4"; do
+            "pixelrnn --settings layer:row --epochs 4" "pixelcnn --settings components:0 --epochs 3" \\
+            "pixelcnn --settings components:0 layer:residual --epochs 3"; do
             python -m benchmarks.images --model $flags --data cifar10-subset; done
+
+    The records of draw, of the first pixelcnn and of resnet_vae are of a GPU (--device cuda).
 
     On one GPU; bars: flow gains at least 0.1, pixelcnn below both. References: 3.54 and 3.74 (Kingma et al.
     2016, table 4, depth 4, two hidden layers), 2.92 (Salimans et al. 2017, table 1).

@@ -117,6 +117,9 @@ def upper_half(x: Tensor) -> Tensor:
 def complete(subject: Subject, known: Tensor | None = None) -> Completed:
     """Draw the pixels that are not known: by conditional sampling, or by posterior search.
 
+    PixelCNN and PixelRNN draw a pixel from those before it in reading order: where known pixels come later,
+    as those below a gap do, they stay, but have no say in what is drawn. The search heeds all of them.
+
     Args:
         subject: Model and images.
         known: Bool of the images' shape (N, 1, H, W), any mask; the upper half unless given.

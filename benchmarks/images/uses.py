@@ -28,6 +28,8 @@ DRAWS_OF_LABELS = 10
 class Digits(Subject):
     """Test images of digits, and what uses are judged by."""
 
+    shades: Tensor
+    """What was binarized (N, 1, H, W), 0 to 255."""
     labels: np.ndarray
     """(N,)."""
     judge: Trained
@@ -94,7 +96,10 @@ def psnr(found: Tensor, x: Tensor) -> float:
 
 
 def pretraining(digits: Digits) -> Use:
-    """The encoder's features of few labelled images, against pixels; means over draws of the images."""
+    """The encoder's features of few labelled images, against pixels: those that it saw, and all their shades.
+
+    Means over draws of the labelled images, with standard deviations of the gains.
+    """
     train, labels, model = digits.train, digits.train.labels, digits.model
     assert labels is not None and isinstance(model, Autoencoder)
     test_labels, table = torch.from_numpy(digits.labels), []
@@ -102,28 +107,40 @@ def pretraining(digits: Digits) -> Use:
         chosen = labelled(labels, LABELS_PER_CLASS, seed)
         chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]  # classes mixed, for folds
         generator = torch.Generator().manual_seed(seed)  # not the uses' own: some may have run before
-        x = binarize(torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2), generator)
-        with torch.no_grad():
-            features = [(model.represent(part), part.flatten(1).float()) for part in (x, digits.x)]
+        shades = torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2)
+        few, many = (binarize(shades, generator), shades), (digits.x, digits.shades)
+        kinds = [
+            [_represent(model, x), x.flatten(1).float(), grey.flatten(1).float()] for x, grey in (few, many)
+        ]
         y = torch.from_numpy(labels[chosen])
         table.append(
             [
-                [accuracy(few, y, many, test_labels) for few, many in zip(*features, strict=True)]
+                [accuracy(part, y, test, test_labels) for part, test in zip(*kinds, strict=True)]
                 for accuracy in (nearest_accuracy, logistic_accuracy)
             ]
         )
-    (ours, pixels), (ours_logistic, pixels_logistic) = np.mean(table, 0).tolist()
-    figures = {
-        "pretraining_gain": ours - pixels,
-        "pretraining_accuracy": ours,
-        "pretraining_accuracy_pixels": pixels,
-        "pretraining_gain_logistic": ours_logistic - pixels_logistic,
-        "pretraining_accuracy_logistic": ours_logistic,
-        "pretraining_accuracy_logistic_pixels": pixels_logistic,
-    }
-    images = to_images(x.float())
-    grid = pictures.grid(images, SHOWN, scale=album.scale_of(images))
-    return Use(figures, ("images of one draw of labels", grid))
+    figures, accuracies = {}, np.array(table)  # (draws, classifiers, kinds)
+    for k, suffix in enumerate(("", "_logistic")):
+        ours, pixels, grey = accuracies[:, k].T
+        for name, gain in (("gain", ours - pixels), ("gain_over_grey", ours - grey)):
+            figures[f"pretraining_{name}{suffix}"] = float(gain.mean())
+            figures[f"pretraining_{name}{suffix}_sd"] = float(gain.std(ddof=1))
+        for name, values in (("", ours), ("_pixels", pixels), ("_grey_pixels", grey)):
+            figures[f"pretraining_accuracy{suffix}{name}"] = float(values.mean())
+    rows = [few[0][_nearest(test, part)] for part, test in zip(*(kind[:2] for kind in kinds), strict=True)]
+    images = np.stack([to_images(part.float()) for part in (digits.x[:SHOWN], *rows)])
+    title = "test images, and below each the nearest of 100 labelled ones by features, then by pixels"
+    return Use(figures, (title, pictures.sweep(images, scale=album.scale_of(images[0]))))
+
+
+def _represent(model: Autoencoder, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model.represent(x)
+
+
+def _nearest(test: Tensor, few: Tensor) -> Tensor:
+    """Rows (SHOWN,) of the nearest examples of the first test images."""
+    return torch.cdist(test[:SHOWN], few).argmin(1)
 
 
 def interpolation(digits: Digits) -> Use:
