@@ -10,6 +10,10 @@ import pytest
 import scipy.linalg
 import scipy.special
 import torch
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from benchmarks.images.metrics import (
     Gaussian,
@@ -52,6 +56,35 @@ def test_frechet_distance_of_fewer_samples_than_features(n, m):
     spread = (a**2).sum() / (n - 1) + (b**2).sum() / (m - 1)
     oracle = ((x.mean(0) - y.mean(0)) ** 2).sum() + spread - 2 * trace
     assert frechet_distance(x, y) == pytest.approx(oracle, rel=1e-6, abs=1e-3)
+
+
+class Network(nn.Module):
+    """Stands for the network of features: they are what it is given."""
+
+    num_features = 32
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.filterwarnings("ignore:.*save all extracted features", "ignore:.*degrees of freedom")
+def test_all_three_agree_with_torchmetrics():
+    x, y = features(200, 32, 1), features(150, 32, 2)
+    frechet, kernel = (
+        FrechetInceptionDistance(Network()),
+        KernelInceptionDistance(Network(), 1, subset_size=150),
+    )
+    for metric in (frechet, kernel):
+        metric.update(torch.from_numpy(x[:150]), real=True)
+        metric.update(torch.from_numpy(y), real=False)
+    assert frechet_distance(x[:150], y) == pytest.approx(frechet.compute().item(), rel=1e-3)
+    ours = kernel_distance(x[:150], y, subsets=1, subset_size=150).mean
+    assert ours == pytest.approx(kernel.compute()[0].item(), rel=1e-3)
+    logits = 3 * normal(200, 10)
+    score = InceptionScore(Network(), splits=1)
+    score.update(torch.from_numpy(logits))
+    p = scipy.special.softmax(logits, axis=1)
+    assert inception_score(p, 1).mean == pytest.approx(score.compute()[0].item(), rel=1e-3)
 
 
 def test_frechet_distance_between_gaussians_that_commute():
