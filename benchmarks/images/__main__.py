@@ -50,7 +50,7 @@ prints them beside the references.
 
         for trick in "" joint_batches:True minibatch_kernels:100 virtual_batch_norm:True \\
             historical_averaging:1.0 historical_averaging:0.001; do
-            python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 5 --device cpu \\
+            python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 3 --device cpu \\
                 ${trick:+--settings $trick}; done
 
 4.  CIFAR-10, 4,000 labels. CPU: five epochs, whose record has minutes_per_epoch and peak_memory_gb, on the
