@@ -7,6 +7,7 @@ LOG_FOLDER/vime/ENV_K/  config.json command.txt versions.json progress.csv monit
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +15,8 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,28 @@ def read_config(run: Path) -> dict[str, Any]:
         return json.loads((Path(run) / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise ValueError(f"{run} is not a run folder: its config.json cannot be read ({error})") from error
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Keep other processes from training in a run folder meanwhile; the system forgets it if this one dies.
+
+    Raises:
+        ValueError: Another one is at it.
+    """
+    handle = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"{run} is in training by another process: wait until that has ended, or end it"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
 
 
 def versions() -> dict[str, str]:

@@ -75,7 +75,7 @@ def trained_reward(file: str, env: str, venv: VecEnv) -> LearnedReward:
     """
     try:
         reward = load_reward(file)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"--reward {error}") from error
     sizes = flat_sizes(venv)
     same = (reward.obs_dim, reward.action_dim) == (sizes[0], 0 if reward.state_only else sizes[1])

@@ -33,6 +33,7 @@ from rlgen.checkpoints import (
     save,
 )
 from rlgen.folder import (
+    held,
     latest_checkpoint,
     prune,
     read_config,
@@ -40,7 +41,7 @@ from rlgen.folder import (
     step_of,
     version_changes,
 )
-from rlgen.presets import OFF_POLICY
+from rlgen.presets import OFF_POLICY, ON_POLICY
 from rlgen.records import Evaluations, Records, make_logger
 from rlgen.relabel import LearnReward
 from rlgen.training import Setup, make_env, make_model
@@ -137,8 +138,9 @@ class Checkpoints(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.resumed is not None:  # since `restore`, SB3 may have drawn noise for this rollout
-            restore_generators(self.resumed, self.model)
+        if self.resumed is not None:
+            if self.resumed.name != "final":  # saved here, after SB3 drew this rollout's noise: it has again
+                restore_generators(self.resumed, self.model)
             self.resumed = None
         step = self.model.num_timesteps
         due = self.save_freq > 0 and step // self.save_freq > max(self.saved, 0) // self.save_freq
@@ -184,35 +186,36 @@ def train(
     Raises:
         Stopped: SIGINT or SIGTERM, after saving.
         EnvironmentNaN: the environment diverged; the last checkpoint is intact.
-        ValueError: the checkpoint does not fit.
+        ValueError: the checkpoint does not fit, or another process trains in this folder.
     """
     step = step_of(checkpoint) if checkpoint else 0
-    model.set_logger(make_logger(run, step))
-    if checkpoint:
-        restore(checkpoint, model, learner)
-    bars = [ProgressBarCallback()] if progress_bar else []
-    found: list[BaseCallback] = [*callbacks, Records(run, log_freq, step), *bars]
-    if eval_env is not None and eval_freq > 0:
-        found.append(Evaluations(run, eval_env, eval_freq, n_eval_episodes, step))
-    try:
-        with stop_signals() as stop:
-            # Last, because what the others write at a rollout's start belongs to the checkpoint's step.
-            found.append(Checkpoints(run, learner, save_freq, stop, checkpoint))
-            model.learn(
-                max(total_timesteps - model.num_timesteps, 0),  # SB3 adds num_timesteps again
-                callback=CallbackList(([learner] if learner else []) + found),
-                log_interval=None,  # type: ignore[arg-type]  # Records does it
-                reset_num_timesteps=False,
-            )
-            save(run / "final", model, learner)
-            if stop.signum:  # in the last rollout
-                raise Stopped(stop.signum)
-    except Stopped:
-        for bar in bars:
-            bar.on_training_end()
-        raise
-    finally:
-        model.logger.close()
+    with held(run):
+        model.set_logger(make_logger(run, step))
+        if checkpoint:
+            restore(checkpoint, model, learner)
+        bars = [ProgressBarCallback()] if progress_bar else []
+        found: list[BaseCallback] = [*callbacks, Records(run, log_freq, step), *bars]
+        if eval_env is not None and eval_freq > 0:
+            found.append(Evaluations(run, eval_env, eval_freq, n_eval_episodes, step))
+        try:
+            with stop_signals() as stop:
+                # Last, because what the others write at a rollout's start belongs to the checkpoint's step.
+                found.append(Checkpoints(run, learner, save_freq, stop, checkpoint))
+                model.learn(
+                    max(total_timesteps - model.num_timesteps, 0),  # SB3 adds num_timesteps again
+                    callback=CallbackList(([learner] if learner else []) + found),
+                    log_interval=None,  # type: ignore[arg-type]  # Records does it
+                    reset_num_timesteps=False,
+                )
+                save(run / "final", model, learner)
+                if stop.signum:  # in the last rollout
+                    raise Stopped(stop.signum)
+        except Stopped:
+            for bar in bars:
+                bar.on_training_end()
+            raise
+        finally:
+            model.logger.close()
 
 
 def check_resume(run: Path, env: str | None = None) -> Path:
@@ -259,6 +262,8 @@ def load(
     manifest = read_manifest(folder)
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     small = {"buffer_size": 1} if setup.algo in OFF_POLICY else {}
+    if setup.hyperparams.get("n_steps") == 1 and setup.algo in ON_POLICY:
+        small = {"n_steps": 2}  # of one environment PPO takes no fewer
     setup = replace(setup, n_envs=1, device=device, hyperparams={**setup.hyperparams, **small})
     venv = make_env(setup)
     with warnings.catch_warnings():

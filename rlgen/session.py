@@ -109,8 +109,12 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     return run
 
 
+FILES = ("demos", "reward")
+"""Flags of files that may have moved since a run began."""
+
+
 def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan of a run to resume, longer if the flags say so.
+    """The plan of a run to resume: longer, on another device, with moved files, if the flags say so.
 
     Args:
         run: The run's folder.
@@ -125,6 +129,11 @@ def resumed_plan(run: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
         value, old = json.loads(json.dumps(flags[name])), stored[name]
         if name == "total_timesteps" and value >= old:
             plan[name] = value
+        elif name == "device" and value != old:
+            plan["setup"][name] = value
+            print(f"warning: --device {value}, {run} began on {old}: last bits differ", file=sys.stderr)
+        elif name in FILES and old and not Path(old).exists():
+            plan[name] = value  # the checkpoint knows whether it holds the same
         else:
             _agree(run, f"--{name.replace('_', '-')} {value}", value, old)
     return plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -246,6 +247,18 @@ def test_the_runs_own_command_resumes_it_and_another_form_is_refused(finished, f
     ):
         with pytest.raises(ValueError, match=message):
             main(replace(config, **flags))
+
+
+def test_demonstrations_may_move_while_a_run_rests(finished, file, tmp_path):
+    plan = read_config(finished)
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    gone = {**plan, "demos": str(tmp_path / "gone.npz")}
+    (run / "config.json").write_text(json.dumps(gone))
+    flags = {"demos": str(file)}
+    assert session.resumed_plan(run, flags)["demos"] == str(file)
+    with pytest.raises(ValueError, match="gone.npz: no such file"):
+        main(Config(resume=run))
 
 
 def test_where_there_are_no_actions_none_are_cloned(others, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from rlgen import VIME, LearnReward
 from rlgen.folder import new_run, write_config
 from rlgen.recorder import TransitionRecorder
-from rlgen.runs import check_resume, train
+from rlgen.runs import check_resume, load, train
 from rlgen.training import Setup, make_env, make_eval_env, make_model
 
 SHORT = {"max_episode_steps": 200}
@@ -190,6 +192,43 @@ def test_what_changes_the_state_resumes(tmp_path, algo, hyperparams):
     short = {"max_episode_steps": 90}
     setup = Setup("Pendulum-v1", short, algo=algo, n_envs=n_envs, hyperparams=hyperparams)
     check_resumes(setup, tmp_path, n, save_freq, killed_at, learned=False)
+
+
+@pytest.mark.parametrize("use_sde", [False, True])
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_a_finished_run_is_made_longer_as_if_it_had_not_ended(tmp_path, algo, use_sde):
+    """final/ is saved before the noise of the next rollout is drawn, other checkpoints after."""
+    own = ON_POLICY | {"batch_size": 64} if algo == "ppo" else OFF_POLICY
+    setup = Setup("Pendulum-v1", algo=algo, n_envs=2, hyperparams={**own, "use_sde": use_sde})
+    whole = run_to(setup, tmp_path, 256, 0, learned=False)
+    short = run_to(setup, tmp_path, 128, 0, learned=False)
+    run_to(setup, short, 256, 0, learned=False, checkpoint=check_resume(short))
+    expected, got = state(whole), state(short)
+    assert [key for key in expected if not same(expected[key], got[key])] == []
+
+
+def test_two_processes_cannot_train_in_one_folder(tmp_path):
+    setup = Setup("Pendulum-v1", hyperparams=ON_POLICY | {"batch_size": 64})
+    run = run_to(setup, tmp_path, 64, 0, learned=False)
+    before = (run / "progress.csv").read_text()
+    code = (
+        f"import sys, fcntl, os; h = os.open({str(run)!r}, 0); fcntl.flock(h, 2); print(); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ValueError, match="is in training by another process: wait"):
+            run_to(setup, run, 128, 0, learned=False, checkpoint=check_resume(run))
+        other.kill()
+    assert (run / "progress.csv").read_text() == before
+    run_to(setup, run, 128, 0, learned=False, checkpoint=check_resume(run))
+
+
+def test_a_run_with_rollouts_of_one_step_can_be_loaded(tmp_path):
+    setup = Setup("Pendulum-v1", n_envs=4, hyperparams={"n_steps": 1, "batch_size": 4})
+    model, env = load(run_to(setup, tmp_path, 8, 0, learned=False))
+    assert model.predict(env.reset())[0].shape == (1, 1)
 
 
 def test_sac_with_normalisation_resumes(tmp_path):

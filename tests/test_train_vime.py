@@ -169,6 +169,16 @@ def test_a_flag_is_compared_with_the_run_part_by_part(tmp_path):
         session.resumed_plan(tmp_path, {"hyperparams": {"policy_kwargs": {"n": 2}}})
 
 
+def test_a_run_goes_on_on_another_device(finished, capsys):
+    """As --device's own message says where a GPU is gone."""
+    plan = read_config(finished)
+    there = {**plan["setup"], "device": "cuda"}
+    (finished / "config.json").write_text(json.dumps({**plan, "setup": there}))
+    found = session.resumed_plan(finished, {"device": "cpu"})
+    assert found["setup"]["device"] == "cpu" and "began on cuda" in capsys.readouterr().err
+    (finished / "config.json").write_text(json.dumps(plan))
+
+
 def test_a_flag_that_agrees_with_the_run_is_not(finished):
     flags = {"env": "Pendulum-v1", "seed": 0, "hyperparams": {"n_steps": 64, "gamma": 0.99}}
     assert session.resumed_plan(finished, flags) == read_config(finished)
