@@ -97,7 +97,8 @@ def new_plan(config: Config) -> dict[str, Any]:
     file = config.demos or ""
     if config.env:
         training.check_env_id(config.env)  # registers ours: some files are read by the time limit
-    demos = demonstrations.load(file, env_id=config.env, download=config.download)
+    limit = (config.env_kwargs or {}).get("max_episode_steps")
+    demos = demonstrations.load(file, env_id=config.env, time_limit=limit, download=config.download)
     longest = max(len(episode) for episode in demos.episodes)
     if (config.subsample or 1) > longest:
         asked = f"--subsample {config.subsample}"

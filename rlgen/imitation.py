@@ -38,7 +38,8 @@ def load_demonstrations(plan: dict[str, Any], setup: Setup) -> Demonstrations:
         ValueError: the file is not there, not readable, or does not fit the environment.
     """
     training.check_env_id(setup.env)
-    demos = demonstrations.load(plan["demos"], env_id=setup.env).take(plan["n_demos"])
+    limit = setup.env_kwargs.get("max_episode_steps")
+    demos = demonstrations.load(plan["demos"], env_id=setup.env, time_limit=limit).take(plan["n_demos"])
     venv = training.make_env(replace(setup, n_envs=1, normalize_obs=False, normalize_reward=False))
     fitted = demos.fit(*demonstrations.native_spaces(venv), setup.env)
     venv.close()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,7 +155,7 @@ class Evaluations(BaseCallback):
     """Evaluates the deterministic policy about every `eval_freq` steps and at the end: evaluations.csv.
 
     Every evaluation plays the same episodes' starts, and leaves no trace in training: the generators are put
-    back. The reward is the environment's own.
+    back. The reward is the environment's own. NaN from the evaluation's environment makes a row of NaN.
     """
 
     def __init__(self, run: Path, env: VecEnv, eval_freq: int, n_episodes: int, step: int) -> None:
@@ -182,8 +183,9 @@ class Evaluations(BaseCallback):
                 returns, lengths = evaluate_policy(
                     self.model, self.env, self.n_episodes, return_episode_rewards=True, warn=False
                 )
-            except EnvironmentNaN as error:
-                raise EnvironmentNaN(f"evaluation after {self.model.num_timesteps} steps: {error}") from error
+            except EnvironmentNaN as error:  # of the evaluation's environment alone: training goes on
+                print(f"warning: evaluation after {self.num_timesteps} steps: {error}", file=sys.stderr)
+                returns, lengths = [np.nan], [np.nan]
         values = (self.model.num_timesteps, np.mean(returns), np.std(returns), np.mean(lengths))
         self.table.append(dict(zip(EVALUATIONS, values, strict=True)))
         self.logger.record("eval/mean_return", values[1])

@@ -130,6 +130,16 @@ def test_take_gives_the_first_episodes_and_no_more_than_there_are():
         demos.take(4)
 
 
+@pytest.mark.parametrize(("limit", "terminated"), [(None, True), (50, False)])
+def test_a_time_limit_of_ones_own_is_no_true_end(tmp_path, limit, terminated):
+    """imitation's format says that an episode is whole, not why it ended."""
+    path = tmp_path / "demos.npz"
+    arrays = {"obs": np.zeros((51, 3)), "acts": np.zeros((50, 1)), "infos": np.zeros(50)}
+    np.savez(path, **arrays, indices=np.zeros(0, np.int64), terminal=np.array([True]))
+    (found,) = demonstrations.load(path, env_id="Pendulum-v1", time_limit=limit).episodes
+    assert found.terminated == terminated and found.truncated != terminated
+
+
 def test_states_alone(tmp_path):
     states = pendulum(replace(episode(10), actions=None))
     demonstrations.save(tmp_path / "states.npz", states)

@@ -228,7 +228,8 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path):
 def test_a_run_with_rollouts_of_one_step_can_be_loaded(tmp_path):
     setup = Setup("Pendulum-v1", n_envs=4, hyperparams={"n_steps": 1, "batch_size": 4})
     model, env = load(run_to(setup, tmp_path, 8, 0, learned=False))
-    assert model.predict(env.reset())[0].shape == (1, 1)
+    obs: Any = env.reset()
+    assert model.predict(obs)[0].shape == (1, 1)
 
 
 def test_sac_with_normalisation_resumes(tmp_path):

@@ -172,20 +172,29 @@ def test_a_crash_while_saving_leaves_the_last_checkpoint(tmp_path, monkeypatch, 
     assert names(run) == ["step_64", "step_96"]
 
 
-@pytest.mark.parametrize(
-    ("evaluated", "said"), [(False, "^observation"), (True, "^evaluation after 64 steps: ")]
-)
-def test_nan_leaves_the_last_checkpoint(tmp_path, monkeypatch, evaluated, said):
-    run = start(tmp_path)
-    model: Any = fresh()
-    evaluation: Any = make_env(PPO)
-    broken = (evaluation if evaluated else model.get_env()).unwrapped.envs[0].unwrapped
+def breaks(venv: Any, monkeypatch) -> None:
+    """Let the environment give NaN from its 71st observation on."""
     calls = iter(range(70))
+    broken = venv.unwrapped.envs[0].unwrapped
     monkeypatch.setattr(broken, "_get_obs", lambda: np.full(3, next(calls, np.nan), np.float32))
-    with pytest.raises(EnvironmentNaN, match=said):
-        train(run, model, None, 128, save_freq=32, eval_env=evaluation, eval_freq=50 if evaluated else 0)
-    assert check_resume(run).name == ("step_32" if evaluated else "step_64")
+
+
+def test_nan_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    run, model = start(tmp_path), fresh()
+    breaks(model.get_env(), monkeypatch)
+    with pytest.raises(EnvironmentNaN, match="^observation"):
+        train(run, model, None, 128, save_freq=32)
+    assert check_resume(run).name == "step_64"
     assert not (run / "final").exists()
+
+
+def test_nan_in_an_evaluation_is_told_and_training_goes_on(tmp_path, monkeypatch, capsys):
+    run, evaluation = start(tmp_path), make_env(PPO)
+    breaks(evaluation, monkeypatch)
+    train(run, fresh(), None, 128, save_freq=32, eval_env=evaluation, eval_freq=50)
+    assert "warning: evaluation after 64 steps: observation" in capsys.readouterr().err
+    assert (run / "evaluations.csv").read_text().splitlines()[1].startswith("64,nan,nan")
+    assert (run / "final").exists()
 
 
 def test_another_environment_is_refused(trained):

@@ -52,7 +52,8 @@ def main(config: Config) -> None:
         training.check_env_id(config.env)
     if config.out:
         cli.check_output("--out", config.out)
-    demos = load(config.file, env_id=config.env, download=config.download)
+    limit = (config.env_kwargs or {}).get("max_episode_steps")
+    demos = load(config.file, env_id=config.env, time_limit=limit, download=config.download)
     assert demos.env_id is not None
     venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=config.env_kwargs or {}))
     demos = demos.fit(*native_spaces(venv), demos.env_id)

@@ -13,12 +13,20 @@ from rlgen.demonstrations.formats import Contents, read_flat
 from rlgen.demonstrations.spaces import same_env
 
 
-def load(path_or_id: str | Path, *, env_id: str | None = None, download: bool = False) -> Demonstrations:
+def load(
+    path_or_id: str | Path,
+    *,
+    env_id: str | None = None,
+    time_limit: int | None = None,
+    download: bool = False,
+) -> Demonstrations:
     """Read demonstrations; the format is told by the content. Nothing is unpickled.
 
     Args:
         path_or_id: One of `formats`, a Minari dataset's folder, its data/ or main_data.hdf5, or a Minari id.
         env_id: Gymnasium id, where the file does not name one; a file that does must agree.
+        time_limit: Steps after which an episode was cut short, where that is not the environment's own: some
+            formats do not tell such an end from a true one.
         download: Let Minari download a dataset that is not at hand.
 
     Returns:
@@ -30,7 +38,7 @@ def load(path_or_id: str | Path, *, env_id: str | None = None, download: bool = 
     """
     path = _locate(str(path_or_id), download)
     try:
-        contents = _read(path, env_id)
+        contents = _read(path, env_id, time_limit)
         widths = {episode.obs.shape[1] for episode in contents.episodes}
         kinds = {None if e.actions is None else e.actions.shape[1:] for e in contents.episodes}
         if len(widths) > 1 or len(kinds) > 1:
@@ -69,12 +77,12 @@ def _locate(path_or_id: str, download: bool) -> Path:
     return found
 
 
-def _read(path: Path, env_id: str | None) -> Contents:
+def _read(path: Path, env_id: str | None, time_limit: int | None) -> Contents:
     with opened(path) as file:
         if any(name.startswith("episode_") and name[8:].isdecimal() for name in file.names):
             return minari_dataset.read_minari(file, path)
         spec = gym.registry.get((env_id or "").rpartition(":")[2])
-        return read_flat(file, spec.max_episode_steps if spec else None)
+        return read_flat(file, time_limit or (spec.max_episode_steps if spec else None))
 
 
 def _environment(found: str | None, asked: str | None) -> str:
