@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
+from sb3_contrib.common.torch_layers import BatchRenorm
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
@@ -61,13 +62,15 @@ def clone(
     n = max(1, len(x) // 10)
     held_out, rest = (x[order[:n]], y[order[:n]]), (x[order[n:]], y[order[n:]])
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    least = 2 if any(isinstance(module, BatchRenorm) for module in network.modules()) else 1
     best, best_epoch, kept, steps = float("inf"), 0, {}, 0
     for epoch in range(epochs + 1):
         if epoch > 0:
             network.train()
             for index in torch.randperm(len(rest[0]), generator=generator).to(x.device).split(batch_size):
-                _step(optimizer, cloning_loss(act(rest[0][index]), rest[1][index]))
-                steps += 1
+                if len(index) >= least:  # CrossQ's actor divides by the deviation within a batch
+                    _step(optimizer, cloning_loss(act(rest[0][index]), rest[1][index]))
+                    steps += 1
         error = _evaluate(network, act, *held_out)
         if error < best:
             best, best_epoch = error, epoch

@@ -94,6 +94,14 @@ def test_only_the_actor_learns_and_no_optimiser_of_the_model(algo):
     assert all(p.grad is None for p in model.policy.parameters())
 
 
+def test_a_last_minibatch_of_one_row_spoils_no_batch_normalisation():
+    """257 rows to train on: of a single one CrossQ's layers would take a deviation that is NaN."""
+    model = build(CrossQ)
+    metrics = clone(model, OBS[:285], ACTIONS[:285], epochs=3)
+    assert metrics["epoch"] > 0 and metrics["n_updates"] == 3
+    assert all(value.isfinite().all() for value in snapshot(model).values())
+
+
 @pytest.mark.parametrize("algo", [PPO, SAC])
 def test_the_seed_decides_and_global_generators_are_left_alone(algo):
     def run(seed: int) -> dict[str, torch.Tensor]:
