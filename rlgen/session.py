@@ -73,6 +73,11 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         run, name = options.resume, cli.module_of(type(options))
         stored = read_config(run)
         made_by = stored.get("command")
+        if made_by is None:
+            raise ValueError(
+                f"{run} was made by a script of your own: go on there, by rlgen.runs.train with "
+                "checkpoint=rlgen.runs.check_resume(run)"
+            )
         if made_by != name.rpartition(".")[2]:
             home = "demos" if made_by == "train_expert" else "rlgen"
             raise ValueError(

@@ -169,6 +169,12 @@ def test_a_flag_is_compared_with_the_run_part_by_part(tmp_path):
         session.resumed_plan(tmp_path, {"hyperparams": {"policy_kwargs": {"n": 2}}})
 
 
+def test_a_run_of_a_script_is_not_the_commands(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"setup": {"env": "Pendulum-v1"}}))
+    with pytest.raises(ValueError, match="a script of your own: go on there, by rlgen.runs.train"):
+        main(Config(resume=tmp_path))
+
+
 def test_a_run_goes_on_on_another_device(finished, capsys):
     """As --device's own message says where a GPU is gone."""
     plan = read_config(finished)
