@@ -116,10 +116,8 @@ def compared(records: Sequence[dict[str, Any]]) -> dict[str, pd.DataFrame]:
         settings = {name: value for name, value in record["settings"].items() if name != "epochs"}
         row = {"settings": " ".join(f"{name}:{value}" for name, value in settings.items()) or "as published"}
         found = {**record, record["metric"]: record["value"]}
-        row |= {name: f"{found[name]:.3g}" for name in COMPARED if name in found}
-        groups.setdefault(f"{title}{record['features']}, sha256 {judge}", []).append(
-            {**row, "seed": record["seed"]}
-        )
+        row |= {name: f"{found[name]:.3g}" for name in COMPARED if name in found} | {"seed": record["seed"]}
+        groups.setdefault(f"{title}{record['features']}, sha256 {judge}", []).append(row)
     return {title: pd.DataFrame(rows) for title, rows in groups.items() if len(rows) > 1}
 
 
