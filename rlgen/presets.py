@@ -162,15 +162,16 @@ def _imitation(algo: str, preset: Preset) -> ImitationPreset:
 
     Off-policy the discriminator is as in discriminator-actor-critic (Kostrikov et al. 2019): a step on
     replayed transitions for each of the environment's, held smooth by a penalty of 10. At the rate that
-    serves PPO it lags behind what the replay buffer holds. The agent's own rate falls to 0, from that of
-    rl-zoo's SAC for PyBullet: at a constant 3e-4 SAC lost Hopper's gait again and again.
+    serves PPO it lags behind what the replay buffer holds. The agent makes as many, however many the
+    environments, and its own rate falls to 0, from that of rl-zoo's SAC for PyBullet: at a constant 3e-4 SAC
+    lost Hopper's gait again and again.
     """
     hyperparams = dict(preset.hyperparams)
     if algo in ON_POLICY:
         hyperparams["policy_kwargs"] = {"log_std_init": -0.5}
         return ImitationPreset(preset.n_timesteps, preset.n_envs, normalize_obs=True, hyperparams=hyperparams)
     if algo != "dqn":
-        hyperparams |= {"learning_starts": 5000, "learning_rate": "lin_7.3e-4"}
+        hyperparams |= {"learning_starts": 5000, "learning_rate": "lin_7.3e-4", "gradient_steps": -1}
     settings = {
         "pool_size": 100_000,
         "updates_per_transition": 1.0,

@@ -19,7 +19,7 @@ from benchmarks.images.__main__ import Options, main
 from benchmarks.images.semi_supervised import SemiSupervisedTask
 from benchmarks.images.task import Task
 from rlgen import cli
-from rlgen.folder import checkpoint_folders
+from rlgen.folder import checkpoint_folders, held
 from tests import image_files as make
 from tests.test_images_command import fail, flags, run
 from tests.test_images_command import folder as folder
@@ -93,6 +93,13 @@ def test_runs_side_by_side_are_the_runs_alone(folder, capsys):
     again = fail(capsys, "--resume", str(places[0]), str(folder / places[0]))
     assert "is there twice" in again
     assert "leave it out" in fail(capsys, "--resume", str(places[0]), "--seeds", "1")
+
+
+def test_a_run_in_training_elsewhere_is_left_alone(folder, capsys):
+    place = run(*flags("improved_gan", "--stop-after", "1e-9"))
+    with held(place):
+        assert "is in training by another process" in fail(capsys, "--resume", str(place))
+    assert (run("--resume", str(place)) / "page.png").exists()
 
 
 def test_one_that_diverges_does_not_stop_the_others(folder, capsys, monkeypatch):

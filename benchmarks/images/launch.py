@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -42,9 +43,15 @@ def launch(options: Options) -> list[Path]:
     """
     if options.stop_after is not None and options.stop_after <= 0:
         raise ValueError(f"--stop-after {options.stop_after} leaves no time to train: pass minutes above 0")
+    with ExitStack() as locks:
+        return _launch(options, locks)
+
+
+def _launch(options: Options, locks: ExitStack) -> list[Path]:
+    """As `launch`; the runs' folders are held until `locks` closes."""
     limit_threads()
     read = cache(load)  # runs of the same images share them
-    begun = [_resume(options, run, read) for run in options.resume] or _begin(options)
+    begun = [_resume(options, run, read, locks) for run in options.resume] or _begin(options)
     adversarial = {plan["model"] in plans.ADVERSARIAL for _, plan, *_ in begun}
     if len(adversarial) > 1:
         raise ValueError("--resume of adversarial models and of others: go on with them one after the other")
@@ -57,6 +64,7 @@ def launch(options: Options) -> list[Path]:
         task = models.build(plan, data)
         if run is None:
             run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
+            locks.enter_context(folder.held(run))
             folder.write_config(run, plan)
         _announce(run, plan, task, checkpoint)
         loops.append(Loop(run, plan, task, checkpoint, options.stop_after, bar))
@@ -116,8 +124,9 @@ def _begin(options: Options) -> list[Begun]:
     return [(None, plans.new_plan(each, data, preset, config, device), data, None) for each in flags]
 
 
-def _resume(options: Options, run: Path, read: Callable[..., ImageData]) -> Begun:
+def _resume(options: Options, run: Path, read: Callable[..., ImageData], locks: ExitStack) -> Begun:
     plan = plans.resumed_plan(folder.read_config(run), run, options)
+    locks.enter_context(folder.held(run))
     check_device(plan["device"])
     data = read(plan["data"], plan["data_dir"], size=plan["image_size"])
     if plans.digest(data) != plan["data_sha256"]:

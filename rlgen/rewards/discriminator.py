@@ -12,7 +12,8 @@ Where every episode is as long as the next, all three are sound. Elsewhere the f
 suits tasks whose ends are falls, "negative" those whose ends are successes. Paying for the absorbing state
 behind an end (`absorbing_logit`) removes the bias for an optimal discriminator. One that a penalty keeps
 smooth has smaller logits elsewhere than there: where the expert never ends, "negative" and "logit" then fear
-ends more than they should.
+ends more than they should. One that wins gives the policy smaller logits than the absorbing state's: as long
+as it does, ending pays more than going on, in every form.
 """
 
 from __future__ import annotations
