@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 WARM_UP = 3
 """Steps that are run before one is recorded, so that libraries and optimizers have what they keep."""
+AHEAD = 8
+"""Steps that the host may be ahead of the GPU: a signal or the clock stops what has not been launched."""
 
 
 class Graph:
@@ -28,6 +31,7 @@ class Graph:
         self.warm, self.stream = 0, torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
         self.rows = torch.empty(0)
+        self.launched: deque[torch.cuda.Event] = deque()
 
     def __call__(self, rows: Tensor) -> None:
         """Take a step."""
@@ -46,6 +50,9 @@ class Graph:
                 self.step(self.rows)
         self.rows.copy_(rows)
         self.graph.replay()
+        self.launched.append(torch.cuda.current_stream().record_event())
+        if len(self.launched) > AHEAD:
+            self.launched.popleft().synchronize()
 
     def forget(self) -> None:
         """Record the next step anew."""

@@ -127,7 +127,10 @@ def _begin(options: Options) -> list[Begun]:
 def _resume(options: Options, run: Path, read: Callable[..., ImageData], locks: ExitStack) -> Begun:
     plan = plans.resumed_plan(folder.read_config(run), run, options)
     locks.enter_context(folder.held(run))
-    check_device(plan["device"])
+    try:
+        check_device(plan["device"])
+    except ValueError as error:
+        raise ValueError(f"{run} was begun on {plan['device']}: go on with it where there is one") from error
     data = read(plan["data"], plan["data_dir"], size=plan["image_size"])
     if plans.digest(data) != plan["data_sha256"]:
         raise ValueError(

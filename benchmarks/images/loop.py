@@ -40,7 +40,7 @@ def train(loops: Sequence[Loop]) -> dict[Loop, ValueError]:
     with stop_signals("the end of this batch") as stop:
         going = {loop: loop.batches(stop) for loop in loops}
         for loop in loops:
-            loop.beside = len(loops)
+            loop.beside = sum(other.task.steps_done < other.task.steps for other in loops)
         while going:
             for k, (loop, batches) in enumerate(tuple(going.items())):
                 try:
@@ -121,7 +121,8 @@ class Loop:
             ValueError: The training diverged.
         """
         cut_frames(self.run, self.first)
-        logger = make_logger(self.run, self.first)
+        whole = self.task.position.batch == self.task.n_batches  # an epoch whose row is still to come
+        logger = make_logger(self.run, self.first - whole)
         try:
             with self._progress() as progress:
                 if self.saved < 0:
@@ -173,6 +174,8 @@ class Loop:
         temporary = place.with_name(f".{place.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
+        if self.stream:
+            self.stream.synchronize()  # so that the hours are those of the steps
         torch.save({**self.task.state(), "pieces": self.all_pieces()}, temporary / "state.pt")
         folder.seal(temporary, place, step=step)
         folder.prune(self.run, step)
