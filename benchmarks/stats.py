@@ -1,4 +1,4 @@
-"""Aggregates over seeds and tasks with bootstrap intervals; numpy only, seeded.
+"""Aggregates over seeds and tasks with bootstrap intervals; seeded.
 
 Scores are arrays (S, T): S seeds of T tasks; one task may be given as (S,). The bootstrap is stratified: each
 task's seeds are resampled on their own, so that every replicate holds all tasks.
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import trim_mean
 
 Statistic = Callable[..., np.ndarray]  # like np.mean: (array, axis=...) -> array without that axis
 
@@ -30,12 +31,7 @@ class Estimate(NamedTuple):
 
 def iqm(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
     """Interquartile mean: the mean of what is left when floor(n / 4) scores are cut off at each end."""
-    scores = np.asarray(scores, dtype=float)
-    if axis is None:
-        scores, axis = scores.ravel(), 0
-    n = scores.shape[axis]
-    cut = n // 4
-    return np.take(np.sort(scores, axis=axis), range(cut, n - cut), axis=axis).mean(axis=axis)
+    return trim_mean(scores, 0.25, axis=axis)
 
 
 def bootstrap(

@@ -14,7 +14,7 @@ import scipy.io
 from PIL import Image
 
 from benchmarks.images import folder as pictures
-from benchmarks.images import matlab, pickles
+from benchmarks.images import pickles
 from benchmarks.images.data import NAMES, labelled, load
 from benchmarks.images.sources import SOURCES
 from tests import image_files as make
@@ -159,26 +159,6 @@ def test_the_official_form_is_one_that_python_reads_alike():
     ours = pickles.loads(batch)
     np.testing.assert_array_equal(ours["data"].value, python["data"])
     assert ours["labels"] == python["labels"] and ours["filenames"] == python["filenames"]
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_matlab_files_as_scipy_reads_them(compressed, tmp_path):
-    generator = np.random.default_rng(0)
-    arrays = {
-        "a": generator.integers(0, 9, (2, 3, 4), np.uint8),
-        "b": generator.standard_normal((3, 1)),
-        "tiny": np.array([[3]], np.uint8),
-        "long_name_of_an_array": generator.integers(-9, 9, (1, 7)).astype(np.int16),
-        "f": generator.standard_normal((2, 2)).astype(np.float32),
-    }
-    others = {"text": "hello", "cell": np.array([1, "a"], object), "z": np.array([1j]), "s": {"x": 1}}
-    path = tmp_path / "x.mat"
-    scipy.io.savemat(path, {**arrays, **others}, do_compression=compressed)
-    found, oracle = matlab.read(path), scipy.io.loadmat(path)
-    assert set(found) == set(arrays)
-    for name, array in found.items():
-        np.testing.assert_array_equal(array, oracle[name])
-        assert array.dtype == oracle[name].dtype
 
 
 def test_svhn_labels_of_doubles_and_ten_for_zero(tmp_path):

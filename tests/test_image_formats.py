@@ -125,14 +125,11 @@ MAT: dict[str, tuple[Callable[[], bytes], str]] = {
     "a label less": (lambda: saved(X=X, y=Y[1:]), r"test_labels is uint8 \(19,\)"),
     "MATLAB 4": (lambda: struct.pack("<5I", 0, 2, 2, 0, 2) + b"X\0" + bytes(200), "where a MATLAB 5 file"),
     "MATLAB 7.3": (lambda: header(b"MATLAB 7.3 MAT-file") + bytes(400), "save it with -v7"),
-    "a long element": (lambda: header() + struct.pack("<II", 14, 2**31), "is cut short"),
-    "a cut tag": (lambda: header() + b"\x0e\0\0", "is cut short"),
-    "an empty array": (lambda: header() + struct.pack("<II", 14, 0), "an array in it is cut short"),
-    "not compressed": (
-        lambda: header() + struct.pack("<II", 15, 8) + b"\xff" * 8,
-        "incorrect header|decompress",
-    ),
-    "half compressed": (lambda: cut_stream(), "compressed array is cut short"),
+    "a long element": (lambda: header() + struct.pack("<II", 14, 2**31), "damaged or cut short"),
+    "a cut tag": (lambda: header() + b"\x0e\0\0", "damaged or cut short"),
+    "an empty array": (lambda: header() + struct.pack("<II", 14, 0), "damaged or cut short"),
+    "not compressed": (lambda: header() + struct.pack("<II", 15, 8) + b"\xff" * 8, "damaged or cut short"),
+    "half compressed": (lambda: cut_stream(), "damaged or cut short"),
 }
 
 

@@ -1,17 +1,9 @@
-"""The aggregates against hand-worked numbers, scipy and the coverage they promise."""
+"""The aggregates against hand-worked numbers and the coverage they promise."""
 
 import numpy as np
 import pytest
-from scipy.stats import trim_mean
 
 from benchmarks.stats import bootstrap, bootstrap_curve, iqm, probability_of_improvement
-
-
-@pytest.mark.parametrize("n", range(1, 14))
-def test_iqm_equals_scipys_trimmed_mean(n):
-    scores = np.random.default_rng(n).normal(size=(n, 3))
-    assert iqm(scores) == pytest.approx(trim_mean(scores.ravel(), 0.25))
-    assert iqm(scores, axis=0) == pytest.approx(trim_mean(scores, 0.25, axis=0))
 
 
 def test_iqm_by_hand_ignores_outliers():

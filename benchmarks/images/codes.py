@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from benchmarks.images import pictures
 from benchmarks.images.adversarial import PICTURE_SEED, AdversarialTask
 from benchmarks.images.album import scale_of
-from benchmarks.images.assignment import best_assignment
 from benchmarks.images.dataset import Split
 from benchmarks.images.task import Report
 from rlgen.generative.adversarial import Batch
@@ -121,6 +121,11 @@ class CodesTask(AdversarialTask):
         """Codes (R, S, Z) -> a grid."""
         images = self.render(z.flatten(0, 1))
         return pictures.sweep(images.reshape(*z.shape[:2], *images.shape[1:]), scale=scale_of(images))
+
+
+def best_assignment(counts: np.ndarray) -> np.ndarray:
+    """The class (K,) of each code: the one-to-one matching by which most images (K, K) are right."""
+    return linear_sum_assignment(counts, maximize=True)[1]
 
 
 def accuracy(counts: np.ndarray, match: np.ndarray) -> float:
