@@ -7,7 +7,7 @@ the same batch of random images. `<model>_step_ratio` is the median over rounds 
 one's; bar: at most 1.05. Plain is what one writes down at first: nn.Linear, nn.Conv2d, nn.BatchNorm, torch's
 weight_norm and Adam as they come, a pass for each batch, `loss.backward()` through both networks, averages by
 a loop. The models are those for MNIST; --models improved_gan_cifar10 --rounds 5 --steps 1 has the
-convolutional classifier, at 14 seconds a step.
+convolutional classifier, at 20 to 25 seconds a step.
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC.
 """

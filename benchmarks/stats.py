@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 
 def iqm(scores: np.ndarray, axis: int | None = None) -> np.ndarray:
     """Interquartile mean: the mean of what is left when floor(n / 4) scores are cut off at each end."""
-    return trim_mean(scores, 0.25, axis=axis)
+    return trim_mean(scores, 0.25, axis=axis)  # type: ignore[arg-type]
 
 
 def bootstrap(

@@ -22,7 +22,7 @@ class SparseHumanoidEnv(HumanoidEnv):
     Reward: 1 for each step that ends with x - x0 > goal_x, x0 being the start, else 0; gymnasium's dense
     terms stay in `info`.
     Ends: terminates when the torso's z leaves (1, 2) m, as Humanoid-v5 does; time limit 1000 steps (0.015 s).
-    Random policies (uniform / normal) earn reward in 0 / 0 % of 300 episodes.
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 200 episodes.
 
     Source: the sparse Humanoids of SAC-NF, abs(x) > 0.6, and DAC, x - x0 > 1. Departure: forwards, 0.6 m.
     """
@@ -62,7 +62,7 @@ class SparseHumanoidStandupEnv(HumanoidStandupEnv):
     `info`.
     Ends: never terminates; time limit 1000 steps of 0.015 s.
     Start: on its back, z 0.1 m.
-    Random policies (uniform / normal) earn reward in 0 / 0 % of 300 episodes.
+    Random policies (uniform / normal) earn reward in 0 / 0 % of 200 episodes.
 
     Source: ours, no paper's.
     """

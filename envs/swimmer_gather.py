@@ -39,12 +39,21 @@ class SwimmerGatherEnv(SwimmerEnv):
     robot dies; a swimmer cannot.)
     Start: the swimmer as in Swimmer-v5, objects on distinct even points of [-6, 6)^2 but the origin, at
     random.
-    Random policies (uniform / normal) catch an apple in 0 / 0 % of 300 episodes.
+    Random policies (uniform / normal) catch an apple in 0 / 0 % of 200 episodes.
 
     Source: rllab's SwimmerGather (Duan et al., 2016), the hardest task of Houthooft et al. (2016), VIME.
     Departures: gymnasium's model of the swimmer (5 simulation steps of 0.01 s, stronger motors, joint
     armature); the walls, which the source's swimmer passes through, are left out. The positions of objects
     out of sight are hidden, as in the source.
+
+    Args:
+        n_apples: 0 or more, at most 35 together with the bombs.
+        n_bombs: 0 or more.
+        frame_skip: Simulation steps of 0.01 s in a step.
+        **kwargs: Of gymnasium's SwimmerEnv.
+
+    Raises:
+        ValueError: A number of objects below 0, or more of them than there are places.
     """
 
     def __init__(self, n_apples: int = 8, n_bombs: int = 8, frame_skip: int = 5, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
-"""SB3's buffers with a place for somebody who relabels, which needs to know how SB3 stores data.
+"""SB3's buffers with a hook, `learner`, that relabels rewards: it has to know how SB3 stores data.
 
 Off-policy, SB3 stores the last observation of an episode as VecNormalize clips it, and nobody can undo that:
 where one lies over `clip_obs` standard deviations out, the learned reward sees it clipped.
 
-Without anybody in that place, or when another `learn` is running, they are SB3's own.
+Without a learner, or while a `learn` without it is running, they are SB3's own.
 """
 
 from __future__ import annotations
@@ -122,6 +122,18 @@ def install_buffer(model: BaseAlgorithm) -> None:
     if buffer.optimize_memory_usage:
         raise ValueError(
             f"{name}'s replay buffer keeps no true successors with optimize_memory_usage=True: leave it out"
+        )
+    if not buffer.handle_timeout_termination:
+        raise ValueError(
+            f"{name}'s replay buffer takes time limits for true ends with handle_timeout_termination=False: "
+            "leave it out"
+        )
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None and normalised.norm_obs and buffer.observations.dtype.kind != "f":
+        raise ValueError(
+            f"{name} stores the last observation of an episode normalised and then rounded to "
+            f"{buffer.observations.dtype}: wrap the environment in "
+            "gymnasium.wrappers.DtypeObservation(env, np.float32)"
         )
     if type(buffer) is ReplayBuffer:
         relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)

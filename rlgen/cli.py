@@ -1,6 +1,7 @@
 """What the commands share: reading flags, and turning errors into one line and an exit status.
 
     0 done    2 bad input    3 NaN from the environment    130, 143 interrupted (SIGINT, SIGTERM)
+    141 whoever reads our output has left
 
 A defect of ours keeps its traceback.
 """

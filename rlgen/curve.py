@@ -67,7 +67,7 @@ def draw_return(ax: Axes, episodes: pd.DataFrame) -> None:
         few = min(1.0, 10 / len(value) ** 0.5)  # fewer points are drawn larger and darker
         dot = {"alpha": 0.15 + 0.45 * few, "markersize": 2.5 + 3 * few, "markeredgewidth": 0}
         ax.plot(step, value, ".", color=COLOURS[0], label="episode", **dot)
-        mean = moving_average(value, WINDOW)
+        mean = np.asarray(episodes["r"].rolling(WINDOW, min_periods=1).mean())
         last = np.append(step[1:] != step[:-1], True)  # of the episodes that end at the same step
         ax.plot(step[last], mean[last], color=COLOURS[0], linewidth=1.8, label=f"mean of the last {WINDOW}")
         ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
@@ -90,14 +90,6 @@ def draw_learned(ax: Axes, progress: pd.DataFrame) -> None:
     else:
         _nothing(ax, "no learned reward")
     ax.set_ylabel("bonus\n(mean)" if str(column).endswith("bonus_mean") else "learned reward\n(mean)")
-
-
-def moving_average(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of each value (E,) and the window - 1 before it; of fewer at the start."""
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=float)])
-    end = np.arange(1, len(values) + 1)
-    start = np.maximum(end - window, 0)
-    return (total[end] - total[start]) / (end - start)
 
 
 def _nothing(ax: Axes, text: str) -> None:

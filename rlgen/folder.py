@@ -173,6 +173,11 @@ def has_final(run: Path) -> bool:
     return final.exists()
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether there is any, damaged or not; a run killed before its first starts from step 0."""
+    return has_final(run) or any((run / "checkpoints").glob("step_*"))
+
+
 def latest_checkpoint(run: Path) -> Path | None:
     """The newest intact checkpoint, `final` included; prints a line for each damaged one passed over."""
     final = [run / "final"] if has_final(run) else []

@@ -106,6 +106,12 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
                 f"the action space {action_space} is unbounded: give it the finite bounds of its actuators "
                 "by gymnasium.wrappers.TransformAction(env, lambda a: a, gymnasium.spaces.Box(low, high))"
             )
+        if (action_space.low == action_space.high).any():
+            dimension = int(np.argmax(action_space.low == action_space.high))
+            raise ValueError(
+                f"dimension {dimension} of the action space {action_space} has one value only: take it away "
+                "by a gymnasium.ActionWrapper"
+            )
     elif not isinstance(action_space, spaces.Discrete):
         raise ValueError(
             f"the action space is {action_space}, learned rewards take a flat Box or Discrete: "

@@ -36,7 +36,7 @@ DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
 
 STREAM_UNIT = 4096
-"""Transitions in which a separate stream's peak falls by 1 %, and a fifth of those that it looks back on."""
+"""Transitions in which a separate stream's peak falls by 1 %; it looks back on five times as many."""
 
 SETTLING = 500_000
 """Transitions after which the peak falls no more."""
@@ -104,6 +104,9 @@ class LearnReward(BaseCallback):
         self._pending: list[Transitions] = []  # since the last refit
         self._bonus = np.empty(0)  # (T, N) of the rollout
         self._learn = -1.0  # start time of the `learn` in which this is a callback
+        self._stepped = False  # in that `learn`
+        self._horizon = 0  # transitions of a rollout that `value` was made for
+        self._saved_value: dict[str, Any] | None = None  # loaded before there was a `value`
 
     # Installation
 
@@ -139,26 +142,36 @@ class LearnReward(BaseCallback):
                 "gamma is 1, with which an absorbing state, paid for ever, is worth infinitely much: take "
                 "gamma below 1, or absorbing=False"
             )
-        # A reward built for other sizes says so now.
-        self.reward.reward(self._blank())
+        paid = self.reward.reward(self._blank())  # one built for other sizes says so now
+        if tuple(paid.shape) != (1,):
+            raise ValueError(
+                f"{type(self.reward).__name__}.reward gives shape {tuple(paid.shape)} for one transition: "
+                "return one number for each of B, (B,)"
+            )
         if self.eta is None:
             self.eta = 1.0 if self.env_weight == 0.0 else DEFAULT_ETA
-        if isinstance(model, OnPolicyAlgorithm) and self.stream in SEPARATE and self.value is None:
-            self.value = self._new_value(model)
+        if isinstance(model, OnPolicyAlgorithm) and self.stream in SEPARATE:
+            self._make_value(model)
 
     def _choose_stream(self, model: BaseAlgorithm) -> str:
         if not isinstance(model, OnPolicyAlgorithm):
             if self._asked_stream in SEPARATE:
                 raise ValueError(f"{type(model).__name__} has one critic for all rewards: take stream 'one'")
             return "one"
+        alone = model.n_steps * model.n_envs == 1
         if self._asked_stream == "auto":
-            return "one" if self.env_weight == 0.0 else "separate"
+            return "one" if self.env_weight == 0.0 or alone else "separate"
+        if self._asked_stream in SEPARATE and alone:
+            raise ValueError("a rollout of one transition has no advantages to scale: take stream 'one'")
         return self._asked_stream
 
-    def _new_value(self, model: OnPolicyAlgorithm) -> SeparateValue:
+    def _make_value(self, model: OnPolicyAlgorithm) -> None:
         """A value function that looks back as many transitions whatever a rollout holds: A2C's are short."""
-        rollouts = STREAM_UNIT / (model.n_steps * model.n_envs)
-        return SeparateValue(
+        horizon = model.n_steps * model.n_envs
+        if self.value is not None and self._horizon == horizon:
+            return
+        self._horizon, rollouts = horizon, STREAM_UNIT / horizon
+        self.value = SeparateValue(
             self.recorder.obs_size,
             episodic=self.stream == "separate",
             memory=max(1, round(5 * rollouts)),
@@ -166,6 +179,9 @@ class LearnReward(BaseCallback):
             settling=round(SETTLING / STREAM_UNIT * rollouts),
             seed=(model.seed or 0) + 1,
         )
+        if self._saved_value is not None:
+            self.value.load_state_dict(self._saved_value)
+            self._saved_value = None
 
     def _blank(self) -> Transitions:
         obs = torch.zeros(1, self.recorder.obs_size)
@@ -182,7 +198,7 @@ class LearnReward(BaseCallback):
             raise ValueError(
                 "two LearnReward callbacks in one learn(): add the two rewards up in one LearnedReward"
             )
-        self._learn = self.model.start_time
+        self._learn, self._stepped = self.model.start_time, False
         find_buffer(self.model).learner = self
 
     def _on_training_end(self) -> None:
@@ -208,7 +224,11 @@ class LearnReward(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if not isinstance(self.model, OnPolicyAlgorithm):
-            check_stored(self.model, self._steps[-1], self.recorder.action_space)
+            # What SB3 stores of the first step of a `learn` may be older than the recorder's observation:
+            # of before an evaluation in the same environment, or of before a reset.
+            if self._stepped or len(self._steps) > 1:
+                check_stored(self.model, self._steps[-1], self.recorder.action_space)
+            self._stepped = True
             self._batch = stack(self._steps, self.recorder.action_space)
         self._pending.append(self._batch)
         if sum(len(part.terminated) for part in self._pending) >= self.refit_every:
@@ -255,7 +275,8 @@ class LearnReward(BaseCallback):
 
     def relabel_samples(self, raw: ReplayBufferSamples, env_rewards: Tensor) -> Tensor:
         """Rewards (B, 1) of raw samples; `env_rewards` (B, 1) are as SB3 would give them to the algorithm."""
-        self._check_seen(self.num_timesteps == self.model.num_timesteps)
+        # Another callback may sample before this one has been told of the step.
+        self._check_seen(self.model.num_timesteps - self.num_timesteps <= self.model.n_envs)
         batch = Transitions(
             raw.observations.float().cpu(),
             torch.from_numpy(stored_actions(raw.actions.cpu().numpy(), self.recorder.action_space)),
@@ -319,15 +340,17 @@ class LearnReward(BaseCallback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`, after `install`."""
+        """Inverse of `state_dict`, before or after `install`."""
         self.reward.load_state_dict(state["reward"])
-        if self.value is not None:
+        if self.value is None:
+            self._saved_value = state["value"]
+        else:
             self.value.load_state_dict(state["value"])
         self._paid_sum, self._paid_count = state["paid"]
         self._pending = [Transitions(*part) for part in state["pending"]]
 
 
 def share(learned: np.ndarray, env: np.ndarray) -> float:
-    """The learned reward's part in the mean absolute reward."""
+    """The learned reward's part, from 0 to 1, in the mean absolute reward; both (B, ...), of one unit."""
     total = float(np.abs(learned).mean() + np.abs(env).mean())
     return float(np.abs(learned).mean()) / total if total > 0 else 0.0

@@ -14,7 +14,7 @@ RANDOM_SEED = 10_000
 """Of the random actions and where they start from: 0 on the scale of scores, the same in every run."""
 WON_TRANSITIONS = 100_000
 """Transitions in a row that a discriminator tells apart before it is said to have won. SAC on HalfCheetah had
-16,400 and became an expert; PPO has hardly ever two rounds."""
+16,400 and became an expert; against PPO it seldom stays ahead for two rollouts."""
 
 ADVICE = (
     "the discriminator has told policy and demonstrations apart for {transitions:,} steps (accuracy over "

@@ -88,12 +88,11 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
                 f"--log-folder {options.log_folder}: {run} stays where it is, leave --log-folder out"
             )
         plan = resumed_plan(run, command.flags(options, stored))
-        checkpoint = runs.check_resume(run, options.env) if begun(run) else None
+        checkpoint = runs.check_resume(run, options.env) if folder.has_checkpoint(run) else None
         steps = plan["total_timesteps"]
         if checkpoint and checkpoint.name == "final" and steps == stored["total_timesteps"]:
             print(f"{run} has made all its {steps:,} steps: --total-timesteps N makes it longer")
         model, learner = command.build(plan)
-        atomic_write(run / "config.json", json.dumps(plan, indent=1) + "\n")
     else:
         plan = new_plan()
         model, learner = command.build(plan)
@@ -104,7 +103,8 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         command.begin(plan, model)
     try:
         with tracking(options.track, run, plan):
-            train(run, plan, model, learner, checkpoint, options.progress, command.report(plan))
+            callbacks = [*command.report(plan), Accepted(run, plan)]
+            train(run, plan, model, learner, checkpoint, options.progress, callbacks)
     except runs.Stopped as stop:
         print(f"saved; go on with: python -m {cli.module_of(type(options))} --resume {run}")
         raise SystemExit(128 + stop.signal) from None
@@ -112,6 +112,20 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         curve.draw(run, title(plan), references(plan))
     command.end(run, learner)
     return run
+
+
+class Accepted(BaseCallback):
+    """Writes the plan into config.json once the folder is this process's and the checkpoint fits."""
+
+    def __init__(self, run: Path, plan: Plan) -> None:
+        super().__init__()
+        self.run, self.plan = run, plan
+
+    def _on_training_start(self) -> None:
+        atomic_write(self.run / "config.json", json.dumps(self.plan, indent=1) + "\n")
+
+    def _on_step(self) -> bool:
+        return True
 
 
 FILES = ("demos", "reward")
@@ -171,11 +185,6 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:
         why = shorten(str(error).partition("\n")[0], 80)
         raise ValueError(f"--device {name} does not work ({why}): use cpu or auto") from error
-
-
-def begun(run: Path) -> bool:
-    """Whether the run has a checkpoint, damaged or not; one killed before its first starts from step 0."""
-    return folder.has_final(run) or any((run / "checkpoints").glob("step_*"))
 
 
 def title(plan: Mapping[str, Any]) -> str:

@@ -240,7 +240,8 @@ def _check_actions(setup: Setup, space: spaces.Space) -> None:
 def replay_bytes(model: BaseAlgorithm) -> int:
     """Memory of the replay buffer once it is full, 0 on-policy; a checkpoint on disk takes up to as much.
 
-    Three checkpoints stand on the disk at once while a new one is written.
+    Three checkpoints stand on the disk at once while a new one is written, four where a finished run is made
+    longer.
     """
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:

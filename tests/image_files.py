@@ -38,6 +38,7 @@ COUNTS = {
 
 def shrink(monkeypatch) -> None:
     """Let every data set have few images, and look into no folder of the system."""
+    monkeypatch.setattr("benchmarks.images.__main__.RESULTS", Path("results"))  # not the repository's
     for name, counts in COUNTS.items():
         monkeypatch.setitem(SOURCES, name, replace(SOURCES[name], counts=counts, places=()))
 

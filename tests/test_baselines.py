@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
-from tests.test_vime import attraction, pendulum, same, state_of
+from tests.states import same, state_of
+from tests.test_vime import attraction, pendulum
 
 ALL = pytest.mark.parametrize("kind", [RND, PredictionError, RandomBonus])
 
@@ -26,6 +27,16 @@ def test_pure_private_and_zero_before_the_first_refit(kind):
     assert same(before, state_of(model))
     assert torch.equal(torch_before, torch.get_rng_state())
     assert (numpy_before == np.random.get_state(legacy=False)["state"]["key"]).all()
+
+
+def test_statistics_may_be_those_of_the_pool():
+    for kind, name in ((RND, "next_norm"), (PredictionError, "delta_norm")):
+        model = kind(3, 1, pool_statistics=True, pool_size=200, min_data=100)
+        for seed in (0, 1):
+            model.update(pendulum(300, seed=seed))
+        rows = model.pool.all()
+        values = rows.next_obs if kind is RND else rows.next_obs - rows.obs
+        torch.testing.assert_close(getattr(model, name).mean, values.mean(0).double(), check_dtype=False)
 
 
 @ALL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -13,14 +12,6 @@ from rlgen import curve
 @pytest.fixture
 def ax():
     return Figure().subplots()
-
-
-def test_moving_average_of_the_last_values():
-    assert curve.moving_average(np.array([2.0, 4.0, 6.0, 11.0]), 2).tolist() == [2.0, 3.0, 5.0, 8.5]
-
-
-def test_moving_average_of_fewer_values_than_the_window():
-    assert curve.moving_average(np.array([1.0, 3.0]), 100).tolist() == [1.0, 2.0]
 
 
 def test_the_return_shows_episodes_and_their_mean(ax):

@@ -165,6 +165,7 @@ def test_resuming_with_other_demonstrations_is_refused(finished, file, tmp_path)
     (run / "config.json").write_text(json.dumps({**plan, "n_demos": 1}))
     with pytest.raises(ValueError, match="other demonstrations"):
         main(Config(resume=run, total_timesteps=2048))
+    assert read_config(run)["total_timesteps"] == 1024  # what was refused leaves no trace
 
 
 def test_a_trained_reward_scores_transitions_and_trains_a_fresh_policy(finished, file, tmp_path):
@@ -178,6 +179,13 @@ def test_a_trained_reward_scores_transitions_and_trains_a_fresh_policy(finished,
     with pytest.raises(ValueError, match="--reward .*other.pt contradicts .*/reward.pt"):
         main(Config(reward=tmp_path / "other.pt", resume=run))
     assert not equal(policy(run), policy(finished))
+    (tmp_path / "gone.pt").write_bytes((finished / "reward.pt").read_bytes())
+    run = main(replace(TINY, demos=str(file), reward=tmp_path / "gone.pt", log_folder=tmp_path))
+    (tmp_path / "gone.pt").unlink()
+    reward.form = "logit"
+    save_reward(tmp_path / "other.pt", reward)
+    with pytest.raises(ValueError, match="the state is of another reward"):
+        main(Config(reward=tmp_path / "other.pt", resume=run))
     assert torch.equal(load_reward(finished / "reward.pt").reward(batch), before)
 
 

@@ -13,7 +13,6 @@ from rlgen.generative.gan import (
     feature_matching,
     gradient_penalty,
     historical_penalty,
-    instance_noise,
     interpolate,
     minimax_loss,
     nonsaturating_loss,
@@ -177,13 +176,6 @@ def test_a_flat_function_has_a_finite_gradient():
     w = torch.zeros(2, requires_grad=True)
     gradient_penalty(lambda x: x @ w, torch.ones(4, 2), torch.zeros(4, 2), generator()).mean().backward()
     assert w.grad is not None and not w.grad.any()
-
-
-def test_instance_noise_has_its_standard_deviation():
-    x = torch.full((20_000, 2), 3.0)
-    noisy = instance_noise(x, 0.2, generator())
-    assert noisy.mean().item() == pytest.approx(3.0, abs=0.01)
-    assert noisy.std().item() == pytest.approx(0.2, rel=0.03)
 
 
 def test_spectral_norm_bounds_every_layer_and_rests_in_evaluation():

@@ -82,7 +82,7 @@ def test_a_missing_file(name, form, tmp_path):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_was_looked_for_is_told(name, tmp_path):
-    said = refused(name, tmp_path, f"no {name} in .*looked for .*; get .*https?://")
+    said = refused(name, tmp_path, f"no {name} in .*the files are .*; get .*https?://")
     for layout in SOURCES[name].layouts:
         assert all(file in said for file in layout.files)
     make.put(tmp_path / "data", make.files("mnist", "npz"))

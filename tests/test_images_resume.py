@@ -21,9 +21,9 @@ from benchmarks.images.task import Task
 from rlgen import cli
 from rlgen.folder import checkpoint_folders, held
 from tests import image_files as make
+from tests.states import same
 from tests.test_images_command import fail, flags, run
 from tests.test_images_command import folder as folder
-from tests.test_resume import same
 
 FRESH = """
 import sys

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation
 from sb3_contrib import TQC, TRPO, CrossQ, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import (
@@ -17,14 +18,16 @@ from stable_baselines3.common.callbacks import (
     EvalCallback,
     EveryNTimesteps,
 )
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from rlgen import train_vime
+from rlgen import gail, train_vime
 from rlgen.buffers import RelabelRolloutBuffer, find_buffer
 from rlgen.recorder import TransitionRecorder, encode_actions
 from rlgen.relabel import STREAMS, LearnReward
 from rlgen.rewards import VIME, LearnedReward
+from rlgen.rewards.discriminator import FORMS
 
 ON_POLICY = {
     "ppo": partial(PPO, n_steps=32, batch_size=32, n_epochs=2),
@@ -51,7 +54,8 @@ class Walk(gym.Env):
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
 
     def __init__(self, discrete=False, pay=None, limit=15, bound=0.4):
-        self.action_space = spaces.Discrete(3) if discrete else spaces.Box(-bound, bound, (2,), np.float32)
+        high = np.broadcast_to(np.float32(bound), 2)
+        self.action_space = spaces.Discrete(3) if discrete else spaces.Box(-high, high, (2,), np.float32)
         self.discrete, self.pay, self.limit = discrete, pay, limit
 
     def _obs(self):
@@ -90,6 +94,13 @@ class Place(Constant):
 
     def reward(self, batch):
         return batch.next_obs[:, 0]
+
+
+class Column(Constant):
+    """Of a shape that would be broadcast."""
+
+    def reward(self, batch):
+        return batch.next_obs[:, :1]
 
 
 def make_venv(n_envs=2, normalize=None, **kwargs):
@@ -314,6 +325,36 @@ def test_the_learners_state_goes_through_weights_only():
     assert torch.equal(again.value.value(batch.obs), learner.value.value(batch.obs))
 
 
+def test_a_state_may_be_loaded_before_the_model_is_there():
+    learner = LearnReward(vime(), refit_every=40)
+    train(ON_POLICY["a2c"], learner, steps=200)
+    again = LearnReward(vime(seed=9), refit_every=40)
+    again.load_state_dict(learner.state_dict())
+    again.install(A2C("MlpPolicy", make_venv(), n_steps=8, **small()))
+    assert again.value is not None and learner.value is not None
+    assert again.value.rollouts == learner.value.rollouts > 0
+
+
+def test_learning_goes_on_off_policy_whatever_happened_to_the_environment():
+    """SB3's own observation is out of date then, for one step; the recorder's is not."""
+    model = train(OFF_POLICY["sac"], learner := LearnReward(Place(0.0)), steps=64)
+    evaluate_policy(model, model.get_env(), n_eval_episodes=2, warn=False)
+    model.learn(64, learner, reset_num_timesteps=False)
+    assert model.num_timesteps == 128
+
+
+def test_another_callback_may_sample_first():
+    class Look(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps > 4:
+                seen.append(self.model.replay_buffer.sample(4).rewards)  # type: ignore[attr-defined]
+            return True
+
+    seen = []
+    train(OFF_POLICY["sac"], [Look(), LearnReward(Constant(1.0), env_weight=0.0)], steps=16)
+    assert seen and all(torch.equal(rewards, torch.ones(4, 1)) for rewards in seen)
+
+
 def test_two_learners_in_one_learn_are_refused():
     first, second = LearnReward(Constant(1.0)), LearnReward(Constant(1.0))
     model = train(ON_POLICY["ppo"], first)
@@ -377,6 +418,18 @@ def test_what_is_not_supported_is_refused_with_the_remedy():
         train(OFF_POLICY["sac"], LearnReward(vime(), stream="separate"))
     with pytest.raises(ValueError, match=r"takes \(B, 5\)"):
         train(ON_POLICY["ppo"], LearnReward(VIME(5, 2)))
+    with pytest.raises(ValueError, match=r"Column.reward gives shape \(1, 1\) .*\(B,\)"):
+        train(OFF_POLICY["sac"], LearnReward(Column(0.0)))
+    with pytest.raises(ValueError, match="dimension 1 of the action space .* has one value"):
+        TransitionRecorder(DummyVecEnv([partial(Walk, bound=np.array([0.4, 0.0], np.float32))]))
+    with pytest.raises(ValueError, match="take stream 'one'"):
+        train(partial(A2C, n_steps=1), LearnReward(vime(), stream="separate"), n_envs=1)
+    with pytest.raises(ValueError, match="handle_timeout_termination=False: leave it out"):
+        plain = {"replay_buffer_kwargs": {"handle_timeout_termination": False}}
+        train(partial(SAC, **plain), LearnReward(vime()))
+    with pytest.raises(ValueError, match="rounded to int64: .*DtypeObservation"):
+        venv = TransitionRecorder(DummyVecEnv([lambda: FlattenObservation(gym.make("FrozenLake-v1"))]))
+        DQN("MlpPolicy", VecNormalize(venv), device="cpu").learn(9, LearnReward(VIME(16, 4)))
     with pytest.raises(ValueError, match="eta is -1"):
         LearnReward(vime(), eta=-1.0)
     with pytest.raises(ValueError, match="one of auto"):
@@ -437,7 +490,7 @@ def test_rewards_are_of_what_the_environment_got_and_gave(wrap, changed):
         return
     with pytest.raises(ValueError, match=f"round the TransitionRecorder changes {changed}, of which SAC"):
         model.learn(64, LearnReward(Place(0.0)))
-    assert model.num_timesteps == 2  # at once
+    assert model.num_timesteps == 4  # at the second step; SB3's first observation may be out of date
 
 
 @pytest.mark.parametrize("algo", ["ppo", "sac"])
@@ -456,6 +509,9 @@ def test_one_learner_suits_one_model_after_another():
     ):
         train(make, learner, steps=64)
         assert learner.stream == stream
+    assert learner.value is not None and len(learner.value.env_stds) == 1280  # A2C's, five times 4096 / 16
+    train(partial(A2C, n_steps=1), learner, steps=8, n_envs=1)
+    assert learner.stream == "one"
 
 
 @pytest.mark.parametrize("algo", ["ppo", "sac"])
@@ -499,5 +555,5 @@ def test_action_noise_does_not_reach_the_reward_unclipped():
     assert max(batch.action.abs().max() for batch in reward.batches) <= 1.0
 
 
-def test_the_command_knows_every_stream():
-    assert train_vime.STREAMS == STREAMS
+def test_the_commands_know_every_stream_and_form():
+    assert train_vime.STREAMS == STREAMS and tuple(FORMS) == gail.FORMS

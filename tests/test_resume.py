@@ -20,6 +20,7 @@ from rlgen.folder import new_run, write_config
 from rlgen.recorder import TransitionRecorder
 from rlgen.runs import check_resume, load, train
 from rlgen.training import Setup, make_env, make_eval_env, make_model
+from tests.states import same
 
 SHORT = {"max_episode_steps": 200}
 SMALL = {"policy_kwargs": {"net_arch": [16, 16]}}
@@ -29,17 +30,6 @@ OFF_POLICY = {"learning_starts": 60, "batch_size": 16, "buffer_size": 400, **SMA
 
 class Killed(Exception):
     """Stands for kill -9: nothing of ours catches it."""
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether nested states are equal bit for bit."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
-    return a == b
 
 
 def state(run: Path) -> dict[str, Any]:

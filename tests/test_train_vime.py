@@ -22,7 +22,7 @@ from gymnasium import spaces
 
 import rlgen
 from rlgen import cli, session, video
-from rlgen.folder import latest_checkpoint, read_config
+from rlgen.folder import has_checkpoint, latest_checkpoint, read_config
 from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
 from rlgen.train_vime import Config, main, make_bonus, new_plan
 
@@ -133,7 +133,7 @@ def test_a_finished_run_can_be_lengthened(tmp_path, capsys):
 def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path):
     first = main(replace(TINY, log_folder=tmp_path, eval_freq=0, save_freq=0))
     (first / "final").rename(tmp_path / "kept")
-    assert not session.begun(first)
+    assert not has_checkpoint(first)
     main(Config(resume=first))
     again, kept = (
         torch.load(folder / "state.pt", weights_only=True)["parameters"]["policy"]

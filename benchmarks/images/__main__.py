@@ -119,7 +119,7 @@ prints them beside the references.
         python -m benchmarks.images --compare logs/images/resnet_vae-cifar10-flow=0_1 \\
             logs/images/resnet_vae-cifar10_1
 
-8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 18 minutes of a core).
+8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 23 minutes of a core).
 
         python -m benchmarks.images --model conv_vae --data mnist-static --epochs 10
 

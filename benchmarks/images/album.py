@@ -16,6 +16,8 @@ Section = tuple[str, np.ndarray]
 
 SMALLEST = 56
 """Pixels that an image is to have on a page, at least."""
+GAP = 16
+"""Pixels between pictures beside each other."""
 COLUMNS, LINES, STEPS, NEIGHBOURS = 10, 5, 10, 5
 
 
@@ -59,10 +61,10 @@ def interpolations(render: Render, ends: Tensor, steps: int = STEPS) -> np.ndarr
     return images.reshape(len(first), steps, *images.shape[1:])
 
 
-def beside(parts: list[np.ndarray], gap: int = 16) -> np.ndarray:
+def beside(parts: list[np.ndarray]) -> np.ndarray:
     """Pictures (H, W, C) from left to right on white; lower ones end early."""
     height = max(len(part) for part in parts)
-    white = [np.full((height, part.shape[1] + gap, part.shape[2]), 255, np.uint8) for part in parts]
+    white = [np.full((height, part.shape[1] + GAP, part.shape[2]), 255, np.uint8) for part in parts]
     for paper, part in zip(white, parts, strict=True):
         paper[: len(part), : part.shape[1]] = part
-    return np.concatenate(white, 1)[:, :-gap]
+    return np.concatenate(white, 1)[:, :-GAP]

@@ -138,21 +138,20 @@ def _find(source: Source, roots: list[Path]) -> tuple[Layout, list[Path]] | None
 
 
 def _wanted(name: str) -> str:
-    """Which files are looked for, and where they can be had; nothing of a folder of pictures."""
+    """The files of a data set and where they can be had; nothing of a folder of pictures."""
     if name not in SOURCES:
         return ""
     source = SOURCES[name]
-    return f"; it has to hold {'; or '.join(map(str, source.layouts))}; get {source.origin}"
+    return f"; the files are {'; or '.join(map(str, source.layouts))}; get {source.origin}"
 
 
 def _missing(name: str, roots: list[Path]) -> str:
-    source = SOURCES[name]
-    places = ", ".join(str(root) for root in roots)
-    partly = [lack for root in roots for layout in source.layouts if (lack := layout.lacks(root))]
+    """What of a data set is not there, and what is."""
+    partly = [lack for root in roots for layout in SOURCES[name].layouts if (lack := layout.lacks(root))]
     others = [other for other in SOURCES if _find(SOURCES[other], roots)]
     return (
-        f"no {name} in {places}: looked for {'; or '.join(str(layout) for layout in source.layouts)}"
-        f"{'; ' + partly[0] if partly else ''}; get {source.origin}"
+        f"no {name} in {', '.join(map(str, roots))}{''.join('; ' + lack for lack in partly[:1])}"
+        f"{_wanted(name)}"
         f"{'; what is there: --data ' + ', '.join(others) if others else ''}"
     )
 

@@ -31,7 +31,7 @@ class Graph:
         self.warm, self.stream = 0, torch.cuda.Stream()
         self.graph: torch.cuda.CUDAGraph | None = None
         self.rows = torch.empty(0)
-        self.launched: deque[torch.cuda.Event] = deque()
+        self.launched: deque[torch.Event] = deque()
 
     def __call__(self, rows: Tensor) -> None:
         """Take a step."""

@@ -24,8 +24,9 @@ from benchmarks.images.plan import Plan
 from benchmarks.images.task import Report, Task
 from benchmarks.records import write_number
 from rlgen import folder
+from rlgen.files import replace_file
 from rlgen.runs import Stopped
-from rlgen.session import begun, check_device, limit_threads
+from rlgen.session import check_device, limit_threads
 
 if TYPE_CHECKING:
     from benchmarks.images.__main__ import Options
@@ -137,7 +138,7 @@ def _resume(options: Options, run: Path, read: Callable[..., ImageData], locks: 
             f"the images of {plan['data']} are not those that {run} began with: pass its --data-dir"
         )
     checkpoint = folder.latest_checkpoint(run)
-    if checkpoint is None and begun(run):
+    if checkpoint is None and folder.has_checkpoint(run):
         raise ValueError(f"{run} has no intact checkpoint to resume from: start a new run")
     for line in folder.version_changes(run):
         print(f"warning: {line}", file=sys.stderr)
@@ -168,9 +169,7 @@ def finish(loop: Loop, results: Path) -> None:
     """
     run, plan, report = loop.run, loop.plan, loop.task.report()
     if report.arrays:
-        partial = run / ".outputs.npz"
-        np.savez_compressed(partial, **report.arrays)  # type: ignore[arg-type]
-        partial.replace(run / "outputs.npz")
+        replace_file(run / "outputs.npz", lambda partial: np.savez_compressed(partial, **report.arrays))  # type: ignore[arg-type]
     pictures.save_png(run / "page.png", pictures.page(report.sections))
     pictures.save_gif(run / "film.gif", [_frame(path) for path in frames(run)])
     name = plans.name_of(plan, len(loop.task.data.classes))

@@ -55,7 +55,7 @@ def grid(
     return np.pad(body, ((0, gap), (0, gap), (0, 0)), constant_values=line)
 
 
-def sweep(images: np.ndarray, *, scale: int = 1, gap: int = 1) -> np.ndarray:
+def sweep(images: np.ndarray, *, scale: int = 1) -> np.ndarray:
     """A row for each code, or each pair that is interpolated: images (R, S, H, W, C) in S steps -> a grid.
 
     Raises:
@@ -63,7 +63,7 @@ def sweep(images: np.ndarray, *, scale: int = 1, gap: int = 1) -> np.ndarray:
     """
     if images.ndim != 5:
         raise ValueError(f"images have shape {images.shape}: give (R, S, H, W, C), a row a code, S steps")
-    return grid(images.reshape(-1, *images.shape[2:]), images.shape[1], scale=scale, gap=gap)
+    return grid(images.reshape(-1, *images.shape[2:]), images.shape[1], scale=scale)
 
 
 class Nearest(NamedTuple):

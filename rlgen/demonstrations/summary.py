@@ -10,6 +10,8 @@ from rlgen.demonstrations.episodes import Demonstrations
 
 AT_BOUND = 1 - 1e-6
 """From here on a scaled action counts as at its bound."""
+MOST_RUNS = 8
+"""Of constant dimensions that are listed."""
 
 
 def report(demos: Demonstrations) -> str:
@@ -66,13 +68,13 @@ def _actions(demos: Demonstrations) -> str:
     return f"{actions.shape[1]} numbers, {np.mean(np.abs(actions) >= AT_BOUND):.1%} of them at a bound"
 
 
-def abbreviated(numbers: Sequence[int], most: int = 8) -> str:
-    """Increasing numbers in runs, such as 3, 7-12; after `most` runs, '...'."""
+def abbreviated(numbers: Sequence[int]) -> str:
+    """Increasing numbers in runs, such as 3, 7-12; after `MOST_RUNS` of them, '...'."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    told = [f"{first}-{last}" if last > first else f"{first}" for first, last in runs[:most]]
-    return ", ".join([*told, "..."] if len(runs) > most else told)
+    told = [f"{first}-{last}" if last > first else f"{first}" for first, last in runs[:MOST_RUNS]]
+    return ", ".join([*told, "..."] if len(runs) > MOST_RUNS else told)

@@ -46,6 +46,12 @@ def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
 
     Where the discriminator wins, its gradient by the logits goes to -1, that of `minimax_loss` to 0.
 
+    Args:
+        fake_logits: (B,).
+
+    Returns:
+        A scalar.
+
     References:
         Goodfellow et al. 2014 (arXiv 1406.2661), section 3.
     """
@@ -54,6 +60,12 @@ def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
 
 def minimax_loss(fake_logits: Tensor) -> Tensor:
     """The generator's side of the zero-sum game, E_fake[log(1 - D)], in nats; -log 2 at chance.
+
+    Args:
+        fake_logits: (B,).
+
+    Returns:
+        A scalar.
 
     References:
         Goodfellow et al. 2014 (arXiv 1406.2661), equation 1.
@@ -168,16 +180,6 @@ def gradient_penalty(
     x = interpolate(real, fake, generator).requires_grad_()
     (slope,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - target).square()
-
-
-def instance_noise(x: Tensor, std: float, generator: torch.Generator) -> Tensor:
-    """x plus Gaussian noise, for real and fake data alike: it makes their supports overlap.
-
-    References:
-        Arjovsky and Bottou 2017 (arXiv 1701.04862), section 3; Soenderby et al. 2017 (arXiv 1610.04490).
-    """
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=generator.device).to(x.device)
-    return torch.add(x, noise, alpha=std)
 
 
 def historical_penalty(parameters: Iterable[Tensor], averages: Iterable[Tensor]) -> Tensor:

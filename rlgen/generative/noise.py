@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rlgen.generative.gan import instance_noise
-
 
 def uniform(
     *shape: int,
@@ -20,9 +18,26 @@ def uniform(
     return u.mul_(1 - low).add_(low).to(device)
 
 
-def gaussian(*shape: int, generator: torch.Generator, device: torch.device | None = None) -> Tensor:
+def gaussian(
+    *shape: int,
+    generator: torch.Generator,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
     """Noise from N(0, 1), on the device asked for whatever the generator's own."""
-    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+    return torch.randn(shape, generator=generator, dtype=dtype, device=generator.device).to(device)
+
+
+def instance_noise(x: Tensor, std: float, generator: torch.Generator) -> Tensor:
+    """x (B, ...) + std eps, eps ~ N(0, 1).
+
+    On real and fake data alike it makes their supports overlap.
+
+    References:
+        Arjovsky and Bottou 2017 (arXiv 1701.04862), section 3; Soenderby et al. 2017 (arXiv 1610.04490).
+    """
+    noise = gaussian(*x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    return torch.add(x, noise, alpha=std)
 
 
 class GaussianNoise(nn.Module):

@@ -23,14 +23,17 @@ class Transitions(NamedTuple):
     """(B,) float32, 1 where the MDP ended, 0 elsewhere and at a time limit."""
 
 
-def check_batch(batch: Transitions, obs_dim: int, action_dim: int, owner: str) -> Transitions:
-    """The batch in float32.
+def check_batch(
+    batch: Transitions, obs_dim: int, action_dim: int, owner: str, device: torch.device
+) -> Transitions:
+    """The batch in float32 on a device.
 
     Args:
         batch: B transitions, of flat observations.
         obs_dim: Size O that obs and next_obs must have.
         action_dim: Size A that action must have.
         owner: Who takes it, for the message.
+        device: Where it goes.
 
     Raises:
         ValueError: No tensor, a wrong size, an empty batch, or a value that is not finite.
@@ -50,7 +53,7 @@ def check_batch(batch: Transitions, obs_dim: int, action_dim: int, owner: str) -
             raise ValueError(
                 f"{name} holds NaN or infinity: look for the step at which the environment gave it"
             )
-    return Transitions(*(part.to(dtype=torch.float32) for part in batch))
+    return Transitions(*(part.to(device, torch.float32) for part in batch))
 
 
 class LearnedReward(nn.Module):

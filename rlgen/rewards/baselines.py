@@ -12,6 +12,9 @@ from rlgen.rewards.bonus import Bonus, BonusSettings, override, rank_correlation
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.vime import VIME
 
+FEATURES = 64
+"""Outputs of both networks of random network distillation."""
+
 
 def mlp(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
     """ReLU network with weights and biases from N(0, 1 / fan in), drawn from `generator` alone."""
@@ -59,7 +62,6 @@ class RND(ErrorBonus):
         obs_dim: Size O of an observation.
         action_dim: Size A of an action.
         seed: Of everything random here.
-        features: Outputs of both networks.
         **overrides: Fields of `BonusSettings`.
 
     References:
@@ -68,12 +70,10 @@ class RND(ErrorBonus):
 
     name = "rnd"
 
-    def __init__(
-        self, obs_dim: int, action_dim: int, *, seed: int = 0, features: int = 64, **overrides: object
-    ) -> None:
+    def __init__(self, obs_dim: int, action_dim: int, *, seed: int = 0, **overrides: object) -> None:
         super().__init__(obs_dim, action_dim, override(BonusSettings(), overrides), seed)
         self.next_norm = RunningNorm(obs_dim)
-        sizes = (obs_dim, *self.settings.hidden, features)
+        sizes = (obs_dim, *self.settings.hidden, FEATURES)
         self.target = mlp(sizes, self.generator).requires_grad_(False)
         self.predictor = mlp(sizes, self.generator)
         self.optimizer = torch.optim.Adam(
@@ -83,7 +83,7 @@ class RND(ErrorBonus):
     def absorb(self, batch: Transitions) -> None:
         """Take fresh data into the normalisers."""
         super().absorb(batch)
-        self.next_norm.update(batch.next_obs)
+        self.renew(self.next_norm, lambda rows: rows.next_obs, batch)
 
     def prepare(self, rows: Transitions) -> tuple[Tensor, ...]:
         """Normalised next observations (B, O)."""
@@ -121,7 +121,7 @@ class PredictionError(ErrorBonus):
     def absorb(self, batch: Transitions) -> None:
         """Take fresh data into the normalisers."""
         super().absorb(batch)
-        self.delta_norm.update(batch.next_obs - batch.obs)
+        self.renew(self.delta_norm, lambda rows: rows.next_obs - rows.obs, batch)
 
     def prepare(self, rows: Transitions) -> tuple[Tensor, ...]:
         """Inputs (B, O + A) and normalised changes (B, O)."""

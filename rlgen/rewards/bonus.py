@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -46,7 +47,8 @@ class BonusSettings:
     pool_statistics: bool = False
     """Normalise inputs by the statistics of the pool instead of those of all data."""
     normalise: Literal["peak", "root", "window"] | None = "root"
-    """Fade as the raw bonus falls: fully, as its square root, or not; None for no scaling (`BonusScale`)."""
+    """The bonus fades as the raw one does ("peak"), as its square root ("root"), or never ("window"); None is
+    the raw bonus (`BonusScale`)."""
     statistic: Literal["mean", "median"] = "mean"
     """The average of a rollout's bonuses that `normalise` goes by."""
     clip: Positive = 10.0
@@ -90,6 +92,9 @@ class BonusScale(nn.Module):
         kind: "peak", "root", "window" or None, a reference of 1.
         clip: Upper bound of the normalised bonus.
         period: Transitions in a stretch.
+
+    Raises:
+        ValueError: An unknown kind.
     """
 
     window: Tensor
@@ -222,15 +227,19 @@ class Bonus(LearnedReward):
             "raw_mean": raw.mean().item(),
             "raw_median": raw.median().item(),
             "raw_max": raw.max().item(),
-            "rank_correlation_input_norm": rank_correlation(raw, self.inputs(sample).norm(dim=1)),
+            "rank_correlation_input_norm": rank_correlation(raw, self.prepare(sample)[0].norm(dim=1)),
         }
 
     def absorb(self, batch: Transitions) -> None:
         """Take fresh data (already in the pool) into the normalisers."""
-        rows = self.pool.all() if self.settings.pool_statistics else batch
+        self.renew(self.input_norm, lambda rows: torch.cat([rows.obs, rows.action], 1), batch)
+
+    def renew(self, norm: RunningNorm, of: Callable[[Transitions], Tensor], batch: Transitions) -> None:
+        """Let a normaliser of what `of` makes of rows take the fresh ones in, or the pool anew."""
         if self.settings.pool_statistics:
-            self.input_norm.count.zero_()
-        self.input_norm.update(torch.cat([rows.obs, rows.action], 1))
+            norm.count.zero_()
+            batch = self.pool.all()
+        norm.update(of(batch))
 
     def _refit(self, fresh: int) -> int:
         """Make the gradient steps that the fresh transitions have earned, and return their number."""
@@ -258,8 +267,7 @@ class Bonus(LearnedReward):
         Raises:
             ValueError: A wrong size, an empty batch, or a value that is not finite.
         """
-        batch = check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__)
-        return Transitions(*(part.to(self.updates.device) for part in batch))
+        return check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__, self.updates.device)
 
     def get_extra_state(self) -> dict:
         """What `state_dict` holds beside parameters and buffers: generator, optimiser, counters."""

@@ -23,7 +23,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -163,8 +163,8 @@ class DiscriminatorReward(LearnedReward):
         """
         if self.state_only:
             batch = batch._replace(action=batch.action[:, :0])
-        batch = check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__)
-        return Transitions(*(part.to(self.absorbing_logit.device) for part in batch))
+        device = self.absorbing_logit.device
+        return check_batch(batch, self.obs_dim, self.action_dim, type(self).__name__, device)
 
     def features(self, batch: Transitions) -> Tensor:
         """What the discriminator judges (B, D), raw."""
@@ -191,6 +191,26 @@ class DiscriminatorReward(LearnedReward):
     def update(self, batch: Transitions) -> dict[str, float]:
         """Nothing is learned; the mean reward of the batch."""
         return {"reward_mean": self.reward(batch).mean().item()}
+
+    def rules(self) -> dict[str, Any]:
+        """What the reward is beside parameters: settings, form and flags."""
+        flags = {"form": self.form, "state_only": self.state_only, "absorbing": self.absorbing}
+        return {"settings": asdict(self.settings), **flags}
+
+    def get_extra_state(self) -> dict:
+        """What `state_dict` holds beside parameters and buffers."""
+        return {"rules": self.rules()}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Check that the state is of the same reward.
+
+        Raises:
+            ValueError: It is not.
+        """
+        if state["rules"] != self.rules():
+            raise ValueError(
+                "the state is of another reward (settings, form or flags): take the one it is of"
+            )
 
     def absorbing_reward(self) -> float:
         """The reward of each step in the absorbing state; 0 if it is not paid."""
@@ -239,10 +259,7 @@ def save_reward(path: str | Path, reward: DiscriminatorReward) -> None:
     """Write a trained reward to a file, as a whole or not at all; the demonstrations are not in it."""
     data = {
         "env_id": reward.env_id,
-        "settings": asdict(reward.settings),
-        "form": reward.form,
-        "state_only": reward.state_only,
-        "absorbing": reward.absorbing,
+        **reward.rules(),
         "obs_dim": reward.obs_dim,
         "action_dim": reward.action_dim,
         "absorbing_logit": reward.absorbing_logit.item(),

@@ -9,7 +9,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from rlgen.generative.gan import bernoulli_entropy, discriminator_loss, gradient_penalty, instance_noise
+from rlgen.generative.gan import bernoulli_entropy, discriminator_loss, gradient_penalty
+from rlgen.generative.noise import instance_noise
 from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import STATISTIC_ROWS, override
 from rlgen.rewards.discriminator import DiscriminatorReward, GAILSettings, absorbing_logit

@@ -200,11 +200,8 @@ class VIME(Bonus):
     def absorb(self, batch: Transitions) -> None:
         """Take fresh data into the normalisers of inputs and targets."""
         super().absorb(batch)
-        rows = batch
-        if self.settings.pool_statistics:
-            rows = self.pool.all()
-            self.output_norm.count.zero_()
-        self.output_norm.update(rows.next_obs - rows.obs if self.settings.target == "delta" else rows.obs)
+        delta = self.settings.target == "delta"
+        self.renew(self.output_norm, lambda rows: rows.next_obs - rows.obs if delta else rows.obs, batch)
 
     def prepare(self, rows: Transitions) -> tuple[Tensor, ...]:
         """Inputs (B, O + A) and targets (B, O)."""
