@@ -129,9 +129,9 @@ def expert_transitions(file: Path) -> Transitions:
     """All transitions of the demonstrations."""
     env = gym.make(GAIL_SETUP.env)
     demos = demonstrations.load(file, env_id=GAIL_SETUP.env)
-    steps = demos.fit(env.observation_space, env.action_space, GAIL_SETUP.env).transitions()
+    expert = demos.fit(env.observation_space, env.action_space, GAIL_SETUP.env).transitions()
     env.close()
-    return Transitions(*steps)
+    return expert
 
 
 def gail_learner(expert: Transitions, updates: int | None, venv: VecEnv) -> Metered:

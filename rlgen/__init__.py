@@ -24,7 +24,7 @@ _HOME = {
     "TransitionRecorder": "rlgen.recorder",
     "GAIL": "rlgen.rewards.gail",
     "VIME": "rlgen.rewards.vime",
-    "Transitions": "rlgen.rewards.base",
+    "Transitions": "rlgen.transitions",
     "load_reward": "rlgen.rewards.discriminator",
     "save_reward": "rlgen.rewards.discriminator",
 }

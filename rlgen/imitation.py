@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rlgen import demonstrations, training
 from rlgen.demonstrations import Demonstrations
 from rlgen.recorder import flat_sizes
-from rlgen.rewards import GAIL, LearnedReward, Transitions, load_reward
+from rlgen.rewards import GAIL, LearnedReward, load_reward
 from rlgen.training import Setup
 
 
@@ -53,7 +53,7 @@ def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> Learn
         ValueError: an unknown or bad setting.
     """
     own = {
-        "expert": Transitions(*demos.transitions(plan["subsample"], seed)),
+        "expert": demos.transitions(plan["subsample"], seed),
         "expert_counts": (sum(episode.terminated for episode in demos.episodes), demos.n_steps),
         "setting": plan["setting"],
         "seed": seed,

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from rlgen.demonstrations.spaces import action_size
-from rlgen.rewards.base import Transitions
+from rlgen.transitions import Transitions
 
 
 class Step(NamedTuple):

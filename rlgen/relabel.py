@@ -23,8 +23,9 @@ from torch import Tensor
 
 from rlgen.buffers import RelabelRolloutBuffer, check_stored, find_buffer, install_buffer, stored_actions
 from rlgen.recorder import Step, TransitionRecorder, stack
-from rlgen.rewards.base import LearnedReward, Transitions
+from rlgen.rewards.base import LearnedReward
 from rlgen.streams import Rollout, SeparateValue
+from rlgen.transitions import Transitions
 
 SEPARATE = ("separate", "non-episodic")
 """Streams with a value function of their own."""

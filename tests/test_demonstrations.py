@@ -12,7 +12,6 @@ from gymnasium import spaces
 
 from rlgen import demonstrations
 from rlgen.demonstrations import Demonstrations, Episode
-from rlgen.rewards import Transitions
 
 BOX = spaces.Box(-np.inf, np.inf, (3,))
 TORQUE = spaces.Box(-2.0, 2.0, (1,))
@@ -114,7 +113,7 @@ def test_subsampling_takes_every_kth_transition_from_a_start_of_its_own():
     assert steps.terminated.tolist() == [float(x % 1000 == 99) for x in steps.obs[:, 0].tolist()]
     again, other = demos.transitions(20, seed=3), demos.transitions(20, seed=4)
     assert (steps.obs == again.obs).all() and not (steps.obs == other.obs).all()
-    assert Transitions(*steps).action.shape == (250, 1)
+    assert steps.action.shape == (250, 1)
 
 
 def test_an_episode_shorter_than_the_subsampling_gives_one_transition():

@@ -170,7 +170,7 @@ def test_resuming_with_other_demonstrations_is_refused(finished, file, tmp_path)
 
 def test_a_trained_reward_scores_transitions_and_trains_a_fresh_policy(finished, file, tmp_path):
     reward = load_reward(finished / "reward.pt")
-    batch = Transitions(*fitted(file).transitions())
+    batch = fitted(file).transitions()
     before = reward.reward(batch)
     assert before.shape == (len(batch.obs),) and before.std() > 0
     run = main(replace(TINY, demos=str(file), reward=finished / "reward.pt", log_folder=tmp_path))
@@ -290,7 +290,7 @@ def test_ends_are_counted_before_subsampling():
         box = gym.spaces.Box(-9, 9, (3,)), gym.spaces.Box(-1, 1, (1,))
         return Demonstrations(played, "X", None, "test").fit(*box, "X")
 
-    expert, fresh = episodes(4), Transitions(*episodes(40).transitions())
+    expert, fresh = episodes(4), episodes(40).transitions()
     params = {"absorbing": True, "form": "logit", "updates_per_transition": 0.0}
     plan = {"reward": None, "subsample": 20, "setting": "default", "reward_params": params}
     for seed in range(8):

@@ -1,7 +1,7 @@
 """The import rules, read from the source by ast, so that they hold for code that no test runs.
 
-    files -> generative -> demonstrations -> rewards -> streams -> recorder -> buffers -> relabel
-    -> presets -> runs, training and all others -> entry points -> benchmarks, demos, tests
+    files -> transitions -> generative -> demonstrations -> rewards -> streams -> recorder -> buffers
+    -> relabel -> presets -> runs, training and all others -> entry points -> benchmarks, demos, tests
 
 A module imports its own layer and those before it. What else holds is said at each rule below. A file of more
 than 300 lines is worth a look, but no failure.
@@ -23,6 +23,7 @@ import rlgen
 ROOT = Path(__file__).parents[1]
 FIRST_LAYERS = (
     "files",
+    "transitions",
     "generative",
     "demonstrations",
     "rewards",

@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from benchmarks.gail_mujoco import FINAL_SEED
 from demos.record import Config, main
-from rlgen import GAIL, Transitions, cli, demonstrations, enjoy, runs, train_vime
+from rlgen import GAIL, cli, demonstrations, enjoy, runs, train_vime
 from rlgen.recorder import TransitionRecorder, stack
 from rlgen.training import EVAL_SEED
 
@@ -113,7 +113,7 @@ def test_the_expert_replayed_live_stays_at_chance(run, tmp_path):
     live = stack(steps, venv.action_space)
     for there, here in zip(demos.transitions(), live, strict=True):
         assert torch.allclose(there, here, rtol=0, atol=1e-6)
-    expert = Transitions(*demos.transitions(subsample=2, seed=0))
+    expert = demos.transitions(subsample=2, seed=0)
     reward = GAIL(expert, seed=0, gradient_penalty=0.0, learning_rate=1e-2)
     for _ in range(100):
         metrics = reward.update(live)

@@ -2,6 +2,7 @@
 
 import io
 from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -53,7 +54,7 @@ class Walk(gym.Env):
 
     observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float64)
 
-    def __init__(self, discrete=False, pay=None, limit=15, bound=0.4):
+    def __init__(self, discrete=False, pay=None, limit=15, bound: Any = 0.4):
         high = np.broadcast_to(np.float32(bound), 2)
         self.action_space = spaces.Discrete(3) if discrete else spaces.Box(-high, high, (2,), np.float32)
         self.discrete, self.pay, self.limit = discrete, pay, limit

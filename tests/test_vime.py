@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import BonusScale, rank_correlation
 from rlgen.rewards.vime import DEFAULT, PAPER, VIME
+from rlgen.transitions import Transitions
 from tests.states import same, state_of
 
 BOTH = pytest.mark.parametrize(

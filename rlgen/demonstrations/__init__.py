@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlgen.demonstrations.episodes import Demonstrations, Episode, Steps
+    from rlgen.demonstrations.episodes import Demonstrations, Episode
     from rlgen.demonstrations.loader import load
     from rlgen.demonstrations.minari_dataset import check_minari_id, save_minari
     from rlgen.demonstrations.spaces import native_spaces
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _HOME = {
     "Demonstrations": "episodes",
     "Episode": "episodes",
-    "Steps": "episodes",
     "check_minari_id": "minari_dataset",
     "load": "loader",
     "native_spaces": "spaces",
@@ -36,7 +35,6 @@ _HOME = {
 __all__ = [
     "Demonstrations",
     "Episode",
-    "Steps",
     "check_minari_id",
     "load",
     "native_spaces",

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
 
 from rlgen.demonstrations.spaces import action_size, check_sizes, doubts, same_env, unit_actions
-
-
-class Steps(NamedTuple):
-    """B transitions of demonstrations; the fields are those of `rlgen.rewards.Transitions`."""
-
-    obs: Tensor
-    """(B, O) float32, raw."""
-    action: Tensor
-    """(B, A) float32: a Box scaled to [-1, 1], a Discrete one-hot; (B, 0) where the actions are unknown."""
-    next_obs: Tensor
-    """(B, O) the true successor."""
-    terminated: Tensor
-    """(B,) float32, 1 where the MDP ended."""
+from rlgen.transitions import Transitions
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +118,7 @@ class Demonstrations:
         size = action_size(action_space)
         return replace(self, episodes=tuple(fitted), env_id=env_id, action_size=size)
 
-    def transitions(self, subsample: int = 1, seed: int = 0) -> Steps:
+    def transitions(self, subsample: int = 1, seed: int = 0) -> Transitions:
         """Every `subsample`-th transition of each episode, from a random start in [0, subsample).
 
         Args:
@@ -162,7 +148,7 @@ class Demonstrations:
             np.concatenate([episode.obs[rows + 1] for episode, rows in pairs]),
             np.concatenate(ends).astype(np.float32),
         )
-        return Steps(*map(torch.from_numpy, parts))
+        return Transitions(*map(torch.from_numpy, parts))
 
     def _encode(self, episode: Episode, rows: np.ndarray) -> np.ndarray:
         if episode.actions is None:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-
-class Transitions(NamedTuple):
-    """A batch of B transitions, raw: as the environment gave them, before any VecNormalize."""
-
-    obs: Tensor
-    """(B, O) float32."""
-    action: Tensor
-    """(B, A) float32 as executed by the environment, every Box scaled to [-1, 1]; one-hot if discrete."""
-    next_obs: Tensor
-    """(B, O) the true successor: the terminal observation, never the one after the reset."""
-    terminated: Tensor
-    """(B,) float32, 1 where the MDP ended, 0 elsewhere and at a time limit."""
+from rlgen.transitions import Transitions
 
 
 def check_batch(

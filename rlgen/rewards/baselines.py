@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import Bonus, BonusSettings, override, rank_correlation
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.vime import VIME
+from rlgen.transitions import Transitions
 
 FEATURES = 64
 """Outputs of both networks of random network distillation."""

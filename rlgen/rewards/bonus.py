@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from rlgen.rewards.base import LearnedReward, Transitions, check_batch
+from rlgen.rewards.base import LearnedReward, check_batch
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.pool import TransitionPool
 from rlgen.rewards.settings import Count, CountOrZero, NonNegative, Positive, check_settings
+from rlgen.transitions import Transitions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -31,9 +31,10 @@ from torch import Tensor
 
 from rlgen.files import replace_file
 from rlgen.generative.gan import MLPDiscriminator
-from rlgen.rewards.base import LearnedReward, Transitions, check_batch
+from rlgen.rewards.base import LearnedReward, check_batch
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.settings import Count, CountOrZero, Fraction, NonNegative, Positive, check_settings
+from rlgen.transitions import Transitions
 
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "positive": F.softplus,

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from rlgen.generative.gan import bernoulli_entropy, discriminator_loss, gradient_penalty
 from rlgen.generative.noise import instance_noise
-from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import STATISTIC_ROWS, override
 from rlgen.rewards.discriminator import DiscriminatorReward, GAILSettings, absorbing_logit
 from rlgen.rewards.pool import TransitionPool
+from rlgen.transitions import Transitions
 
 DEFAULT = GAILSettings()
 
@@ -134,7 +134,7 @@ class GAIL(DiscriminatorReward):
             absorbing=absorbing,
             generator=self.generator,
         )
-        self._take_expert(self.check(Transitions(*expert)))
+        self._take_expert(self.check(expert))
         self.expert_counts = expert_counts or (int(expert.terminated.sum().item()), len(self.expert))
         size = self.settings.pool_size
         self.pool = TransitionPool(obs_dim, self.action_dim, size) if size > 0 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rlgen.rewards.base import Transitions
+from rlgen.transitions import Transitions
 
 
 class TransitionPool(nn.Module):

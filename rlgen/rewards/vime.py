@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from rlgen.generative.bayes import BayesianMLP
-from rlgen.rewards.base import Transitions
 from rlgen.rewards.bonus import Bonus, BonusSettings, override
 from rlgen.rewards.information_gain import expected_gain, realised_gain
 from rlgen.rewards.normalizer import RunningNorm
 from rlgen.rewards.settings import Count, CountOrZero, NonNegative, Positive
+from rlgen.transitions import Transitions
 
 
 @dataclass(frozen=True)
