@@ -13,9 +13,8 @@ Records: results/coverage/<Env-v0>/sac-<bonus>/seed<k>.csv, one row a training e
 
 from __future__ import annotations
 
-import shutil
 import sys
-from contextlib import closing, redirect_stdout
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -25,7 +24,7 @@ import pandas as pd
 from stable_baselines3.common.callbacks import BaseCallback
 
 from benchmarks.records import Curve, read_curves
-from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing, workplace
 from rlgen import cli
 from rlgen.files import atomic_write, replace_file
 from rlgen.folder import latest_checkpoint, new_run, read_config, read_manifest, write_config
@@ -116,12 +115,9 @@ def train(job: Job, results: Path, scratch: Path) -> str:
     from rlgen import runs, train_vime
 
     curve = job.curve(results)
-    folder = scratch / curve.env / curve.method / f"seed{job.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    begun = sorted(folder.glob("vime/*/config.json"))
-    with open(folder / "output.txt", "a") as output, redirect_stdout(output):
+    with workplace(curve, scratch, "vime") as (folder, begun):
         if begun:
-            run, plan = begun[0].parent, read_config(begun[0].parent)
+            run, plan = begun, read_config(begun)
         else:
             flags = train_vime.Config(
                 env=job.env,
@@ -143,11 +139,10 @@ def train(job: Job, results: Path, scratch: Path) -> str:
                 runs.train(run, model, learner, plan["total_timesteps"], **options)
             except runs.Stopped as stop:
                 raise SystemExit(128 + stop.signal) from None
-    curve.append_run(run)
-    visited = cells(read_positions(run / "positions.bin"))
-    atomic_write(cells_path(curve), visited.to_csv(index=False))
-    curve.finish(plan)
-    shutil.rmtree(folder)
+        curve.append_run(run)
+        visited = cells(read_positions(run / "positions.bin"))
+        atomic_write(cells_path(curve), visited.to_csv(index=False))
+        curve.finish(plan)
     return f"{curve.env} {curve.method} seed {job.seed}: {len(visited)} cells"
 
 

@@ -33,10 +33,8 @@ deterministic episodes, and seed<k>.json, the final 50. Hardware: 2 vCPU of an A
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +44,7 @@ import numpy as np
 from benchmarks.demonstrations import find_folder
 from benchmarks.gail_records import Published, print_table, record, score
 from benchmarks.records import Curve
-from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing, workplace
 from rlgen import cli
 from rlgen.folder import read_config
 
@@ -226,21 +224,15 @@ def train(job: Job, demos: Path, results: Path, scratch: Path) -> str:
     from rlgen import enjoy, gail
 
     curve = job.curve(results)
-    folder = scratch / job.env / job.method / f"seed{job.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    begun = sorted(folder.glob("gail/*/config.json"))
     file = demos / TASKS[job.env].file
-    if begun:
-        config = gail.Config(resume=begun[0].parent)
-    else:
-        config = flags(job, shuffle(file, job, folder) if job.shuffled else file, folder)
-    with open(folder / "output.txt", "a") as output, redirect_stdout(output):
+    with workplace(curve, scratch, "gail") as (folder, begun):
+        if begun:
+            config = gail.Config(resume=begun)
+        else:
+            config = flags(job, shuffle(file, job, folder) if job.shuffled else file, folder)
         run = gail.main(config)
-        final = enjoy.main(enjoy.Config(run, episodes=50, seed=FINAL_SEED))
-    record(curve, run, final)
-    settings = read_config(run)
-    curve.finish({**settings, "demos": TASKS[job.env].file})
-    shutil.rmtree(folder)
+        record(curve, run, enjoy.main(enjoy.Config(run, episodes=50, seed=FINAL_SEED)))
+        curve.finish({**read_config(run), "demos": TASKS[job.env].file})
     return f"{job.env} {job.method} seed {job.seed}: score {score(curve):.3f}"
 
 

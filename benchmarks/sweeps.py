@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -44,6 +46,21 @@ def train_missing(jobs: Iterable[J], train: Callable[..., str], sweep: Sweep, *m
     missing = [job for job in jobs if not job.curve(sweep.results).finished()]
     print(f"{len(jobs)} runs, {len(missing)} of them to do", flush=True)
     run_all(train, [(job, *more, sweep.results, sweep.scratch) for job in missing], sweep.workers)
+
+
+@contextmanager
+def workplace(curve: Curve, scratch: Path, kind: str) -> Iterator[tuple[Path, Path | None]]:
+    """A folder for the run of a record, and the run of that kind that was begun there, if any.
+
+    What is printed goes into the folder's output.txt. The folder goes once all is done, and stays after an
+    error or a signal.
+    """
+    folder = scratch / curve.env / curve.method / f"seed{curve.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = sorted(folder.glob(f"{kind}/*/config.json"))
+    with open(folder / "output.txt", "a") as output, redirect_stdout(output):
+        yield folder, begun[0].parent if begun else None
+    shutil.rmtree(folder)
 
 
 def draw_curves(benchmark: str, sweep: Sweep) -> None:

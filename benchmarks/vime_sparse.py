@@ -25,10 +25,8 @@ of `tasks`. Records: results/vime_sparse/<Env-v0>/<algo>-<bonus>/seed<k>.csv.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -37,7 +35,7 @@ import numpy as np
 
 from benchmarks.records import Curve, read_curves
 from benchmarks.stats import bootstrap, probability_of_improvement
-from benchmarks.sweeps import Sweep, draw_curves, train_missing
+from benchmarks.sweeps import Sweep, draw_curves, train_missing, workplace
 from rlgen import cli
 from rlgen.folder import read_config
 
@@ -126,27 +124,21 @@ def train(job: Job, results: Path, scratch: Path) -> str:
     from rlgen import train_vime
 
     curve = job.curve(results)
-    folder = scratch / job.env.removeprefix("rlgen/") / job.method / f"seed{job.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    begun = sorted(folder.glob("vime/*/config.json"))
-    config = train_vime.Config(
-        env=job.env,
-        algo=job.algo,
-        bonus=job.bonus,
-        seed=job.seed,
-        total_timesteps=STEPS[job.env],
-        hyperparams={"ent_coef": job.ent_coef} if job.ent_coef else None,
-        eval_freq=0,
-        save_freq=250_000,
-        log_folder=folder,
-    )
-    if begun:
-        config = train_vime.Config(resume=begun[0].parent)
-    with open(folder / "output.txt", "a") as output, redirect_stdout(output):
-        run = train_vime.main(config)
-    curve.append_run(run)
-    curve.finish(read_config(run))
-    shutil.rmtree(folder)
+    with workplace(curve, scratch, "vime") as (folder, begun):
+        flags = train_vime.Config(
+            env=job.env,
+            algo=job.algo,
+            bonus=job.bonus,
+            seed=job.seed,
+            total_timesteps=STEPS[job.env],
+            hyperparams={"ent_coef": job.ent_coef} if job.ent_coef else None,
+            eval_freq=0,
+            save_freq=250_000,
+            log_folder=folder,
+        )
+        run = train_vime.main(train_vime.Config(resume=begun) if begun else flags)
+        curve.append_run(run)
+        curve.finish(read_config(run))
     share = earning(curve)
     return f"{job.env} {job.method} seed {job.seed}: {share:.2f} of the last 100 episodes earn reward"
 
