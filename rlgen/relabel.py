@@ -24,7 +24,7 @@ from torch import Tensor
 from rlgen.buffers import RelabelRolloutBuffer, check_stored, find_buffer, install_buffer, stored_actions
 from rlgen.recorder import Step, TransitionRecorder, stack
 from rlgen.rewards.base import LearnedReward
-from rlgen.streams import Rollout, SeparateValue
+from rlgen.streams import Rollout, SeparateValue, make_value
 from rlgen.transitions import Transitions
 
 SEPARATE = ("separate", "non-episodic")
@@ -35,12 +35,6 @@ STREAMS = ("auto", "one", *SEPARATE)
 
 DEFAULT_ETA = 0.3
 """Weight of a learned reward that adds to the environment's, when `LearnReward` is given none."""
-
-STREAM_UNIT = 4096
-"""Transitions in which a separate stream's peak falls by 1 %; it looks back on five times as many."""
-
-SETTLING = 500_000
-"""Transitions after which the peak falls no more."""
 
 
 class LearnReward(BaseCallback):
@@ -167,19 +161,12 @@ class LearnReward(BaseCallback):
         return self._asked_stream
 
     def _make_value(self, model: OnPolicyAlgorithm) -> None:
-        """A value function that looks back as many transitions whatever a rollout holds: A2C's are short."""
+        """The stream's value function, unless there is one for rollouts of this length."""
         horizon = model.n_steps * model.n_envs
         if self.value is not None and self._horizon == horizon:
             return
-        self._horizon, rollouts = horizon, STREAM_UNIT / horizon
-        self.value = SeparateValue(
-            self.recorder.obs_size,
-            episodic=self.stream == "separate",
-            memory=max(1, round(5 * rollouts)),
-            peak_decay=0.99 ** (1 / rollouts),
-            settling=round(SETTLING / STREAM_UNIT * rollouts),
-            seed=(model.seed or 0) + 1,
-        )
+        episodic, seed = self.stream == "separate", (model.seed or 0) + 1
+        self._horizon, self.value = horizon, make_value(self.recorder.obs_size, horizon, episodic, seed)
         if self._saved_value is not None:
             self.value.load_state_dict(self._saved_value)
             self._saved_value = None

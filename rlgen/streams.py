@@ -15,6 +15,11 @@ from torch.nn import functional as F
 
 from rlgen.rewards.normalizer import RunningNorm
 
+STREAM_UNIT = 4096
+"""Transitions in which the remembered peak falls by 1 %; a stream looks back on five times as many."""
+SETTLING = 500_000
+"""Transitions after which the peak falls no more."""
+
 
 class Rollout(NamedTuple):
     """What a value function of the bonus needs of one rollout; T steps, N environments, time first."""
@@ -194,6 +199,26 @@ class SeparateValue(nn.Module):
         """Inverse of `get_extra_state`."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
+
+
+def make_value(obs_dim: int, horizon: int, episodic: bool, seed: int) -> SeparateValue:
+    """One that looks back on as many transitions whatever a rollout holds: A2C's are short.
+
+    Args:
+        obs_dim: size O of an observation.
+        horizon: transitions of a rollout, all environments together.
+        episodic: whether the bonus's return ends with the episode.
+        seed: of the network.
+    """
+    rollouts = STREAM_UNIT / horizon
+    return SeparateValue(
+        obs_dim,
+        episodic=episodic,
+        memory=max(1, round(5 * rollouts)),
+        peak_decay=0.99 ** (1 / rollouts),
+        settling=round(SETTLING / STREAM_UNIT * rollouts),
+        seed=seed,
+    )
 
 
 def _value_network(obs_dim: int, hidden: tuple[int, ...]) -> nn.Sequential:
