@@ -221,7 +221,9 @@ def test_the_table_compares_what_one_network_has_judged(folder, capsys):
     found = [json.loads(path.read_text()) for path in paths]
     (judge,) = {record["features_sha256"] for record in found}
     other = {**found[0], "features_sha256": "0123456789", "settings": {"slope": 0.1}}
-    paths[0].with_name("seed1.json").write_text(json.dumps(other))
+    wide = {**found[0], "settings": {**found[0]["settings"], "channels": [64, 64, 64]}}
+    for seed, record in ((1, other), (2, wide)):
+        paths[0].with_name(f"seed{seed}.json").write_text(json.dumps(record))
     capsys.readouterr()
     main(cli.parse(Options, ["--table", "--results", "results"]))
     _, table = capsys.readouterr().out.split(f"sha256 {judge}\n")

@@ -79,6 +79,8 @@ COMPARED = (
     "least_class_share",
 )
 """Those of which DCGAN's tricks have a table."""
+SIZES = ("channels", "hidden")
+"""Settings of the network's size: a table holds one size."""
 
 
 def show(results: Path) -> None:
@@ -108,12 +110,13 @@ def show(results: Path) -> None:
 
 
 def compared(records: Sequence[dict[str, Any]]) -> dict[str, pd.DataFrame]:
-    """DCGANs of one data set, length and device that one network has judged: a table, a row a setting."""
+    """DCGANs of one size, data set, length and device that one network has judged: a row a setting."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         judge = record.get("features_sha256", "unknown")
-        title = f"DCGAN on {record['data']}, {record['epochs']} epochs, {record['device']}, "
         settings = {name: value for name, value in record["settings"].items() if name != "epochs"}
+        size = "".join(f" {name}:{settings.pop(name)}" for name in SIZES if name in settings)
+        title = f"DCGAN{size} on {record['data']}, {record['epochs']} epochs, {record['device']}, "
         row = {"settings": " ".join(f"{name}:{value}" for name, value in settings.items()) or "as published"}
         found = {**record, record["metric"]: record["value"]}
         row |= {name: f"{found[name]:.3g}" for name in COMPARED if name in found} | {"seed": record["seed"]}
