@@ -18,7 +18,7 @@ import scipy.io
 from PIL import Image
 
 from benchmarks.images.data import load
-from benchmarks.images.sources import SOURCES
+from benchmarks.images.data.sources import SOURCES
 
 Tables = dict[str, np.ndarray]
 

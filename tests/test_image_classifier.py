@@ -13,8 +13,8 @@ import torch
 from benchmarks.images import pixels
 from benchmarks.images.classifier import RECIPES, Classifier, Recipe, augment, measure_accuracy, moments
 from benchmarks.images.classifier import train_classifier as train
-from benchmarks.images.dataset import ImageData, Split
-from benchmarks.images.sources import SOURCES
+from benchmarks.images.data.dataset import ImageData, Split
+from benchmarks.images.data.sources import SOURCES
 from benchmarks.images.trained import trained
 
 SMALL = Recipe(layers=((8, 2), (8, 2)), features=16, epochs=3, batch_size=20, shift=1)

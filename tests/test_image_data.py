@@ -13,10 +13,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from benchmarks.images import folder as pictures
-from benchmarks.images import pickles
-from benchmarks.images.data import NAMES, labelled, load
-from benchmarks.images.sources import SOURCES
+from benchmarks.images.data import NAMES, labelled, load, pickles, picture_folder
+from benchmarks.images.data.sources import SOURCES
 from tests import image_files as make
 
 REAL = os.environ.get("RLGEN_DATA")
@@ -210,7 +208,7 @@ def test_grey_pictures_beside_coloured_ones_and_jpg(tmp_path):
     Image.new("RGB", (8, 8), (0, 0, 255)).save(tmp_path / "d.jpeg", quality=100)
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "e.png")
     Image.new("P", (8, 8)).save(tmp_path / "f.png")
-    found = pictures.read(tmp_path, None)
+    found = picture_folder.read(tmp_path, None)
     assert found.images.shape == (6, 8, 8, 3)
     assert (found.images[0] == 200).all() and (found.images[2] == 7).all() and (found.images[4] == 255).all()
     np.testing.assert_allclose(found.images[3, 4, 4], (0, 0, 255), atol=4)
@@ -222,7 +220,7 @@ def test_a_turned_photograph_is_turned_back(tmp_path):
     exif = image.getexif()
     exif[0x0112] = 3  # upside down
     image.save(tmp_path / "a.png", exif=exif)
-    assert pictures.read(tmp_path, None).images[0, 7, 7, 0] == 255
+    assert picture_folder.read(tmp_path, None).images[0, 7, 7, 0] == 255
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 4), (9, 4), (7, 5), (6, 6), (5, 1)])
@@ -231,7 +229,7 @@ def test_resizing_by_area(side, size):
     image = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
     fine = image.repeat(size, 0).repeat(size, 1).astype(float)
     oracle = fine.reshape(size, side, size, side, 3).mean((1, 3))
-    np.testing.assert_allclose(pictures.resize(image, size), oracle, atol=0.5 + 1e-9)
+    np.testing.assert_allclose(picture_folder.resize(image, size), oracle, atol=0.5 + 1e-9)
 
 
 def test_pictures_are_cut_to_the_centre_and_resized(tmp_path):

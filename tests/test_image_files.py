@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.images.__main__ import Options, main
 from benchmarks.images.data import NAMES, load
-from benchmarks.images.sources import SOURCES
+from benchmarks.images.data.sources import SOURCES
 from rlgen import cli
 from tests import image_files as make
 from tests.image_files import refused

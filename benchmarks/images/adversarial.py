@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.images import album
 from benchmarks.images.data import labelled
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.task import Figures, Task, permutations
 from rlgen.generative.adversarial import (
     AdversarialModel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.images.codes import CodesTask
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.kinds import Kind, trained_by
 from benchmarks.images.quality import QualityTask
 from benchmarks.images.semi_supervised import SemiSupervisedTask

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.images import pictures
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 
 Render = Callable[[Tensor], np.ndarray]
 Section = tuple[str, np.ndarray]

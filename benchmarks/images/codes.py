@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.images import pictures
 from benchmarks.images.adversarial import PICTURE_SEED, AdversarialTask
 from benchmarks.images.album import scale_of
-from benchmarks.images.dataset import Split
+from benchmarks.images.data.dataset import Split
 from benchmarks.images.task import Report
 from rlgen.generative.adversarial import Batch
 from rlgen.generative.infogan import InfoGAN

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.plan import Plan
 from benchmarks.images.task import Task
 

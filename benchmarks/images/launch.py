@@ -18,7 +18,7 @@ import torch
 from benchmarks.images import models, pictures
 from benchmarks.images import plan as plans
 from benchmarks.images.data import load
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.loop import Loop, device_name, frames, train
 from benchmarks.images.plan import Plan
 from benchmarks.images.task import Report, Task

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.images import likelihood_album as album
 from benchmarks.images.adversarial import FIRST_IMAGES, PICTURE_SEED
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.task import Figures, Report, Task, permutations
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.averages import ParameterAverage

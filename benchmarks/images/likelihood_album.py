@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.images import album, pictures, restorations
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.pixels import to_images
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.draw import DRAW

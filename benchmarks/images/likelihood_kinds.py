@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import ModuleType
 
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.kinds import Kind, trained_by
 from benchmarks.images.likelihood import LikelihoodTask
 from rlgen.generative import draw, pixelcnn, pixelrnn, resnet_vae, vae

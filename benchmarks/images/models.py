@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.images import plan as plans
 from benchmarks.images.adversarial_kinds import ADVERSARIAL
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.kinds import Kind
 from benchmarks.images.likelihood_kinds import LIKELIHOOD
 from benchmarks.images.plan import Plan

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.records import origin, portable
 from rlgen.cli import nearest
 

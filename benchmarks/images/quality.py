@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.images import album, metrics, pictures
 from benchmarks.images.adversarial import AdversarialTask
-from benchmarks.images.dataset import ImageData
-from benchmarks.images.folder import resize
+from benchmarks.images.data.dataset import ImageData
+from benchmarks.images.data.picture_folder import resize
 from benchmarks.images.pixels import gaussian_images
 from benchmarks.images.task import Report
 from benchmarks.images.trained import Trained, trained

@@ -27,7 +27,7 @@ from benchmarks.images.classifier import (
     measure_accuracy,
     train_classifier,
 )
-from benchmarks.images.dataset import ImageData
+from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.pixels import apply
 from rlgen.files import atomic_write, replace_file
 

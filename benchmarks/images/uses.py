@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.images import album, pictures
 from benchmarks.images.data import labelled
-from benchmarks.images.dataset import Split
+from benchmarks.images.data.dataset import Split
 from benchmarks.images.few_labels import logistic_accuracy, nearest_accuracy
 from benchmarks.images.pixels import to_images
 from benchmarks.images.restorations import SHOWN, Subject, complete, denoise, enlarge, picture, upper_half

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.images import amat, cifar, idx, matlab, npz
-from benchmarks.images.reading import Arrays
+from benchmarks.images.data import amat, cifar, idx, matlab, npz
+from benchmarks.images.data.reading import Arrays
 
 
 @dataclass(frozen=True)

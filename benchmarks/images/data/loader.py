@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images import folder as pictures
-from benchmarks.images.checks import check
-from benchmarks.images.dataset import ImageData, Split
-from benchmarks.images.reading import Damaged
-from benchmarks.images.sources import SOURCES, Layout, Source
+from benchmarks.images.data import picture_folder
+from benchmarks.images.data.checks import check
+from benchmarks.images.data.dataset import ImageData, Split
+from benchmarks.images.data.reading import Damaged
+from benchmarks.images.data.sources import SOURCES, Layout, Source
 from rlgen.cli import check_known
 
 DYNAMIC = "mnist-dynamic"
@@ -182,7 +182,7 @@ def _load_folder(root: Path, size: int | None) -> ImageData:
         tests = [root / other for other in TESTS if (root / other).is_dir()]
         split = bool(tests) and (root / "train").is_dir()
     if split:
-        train, test = (pictures.read(part, size) for part in (root / "train", tests[0]))
+        train, test = (picture_folder.read(part, size) for part in (root / "train", tests[0]))
         if train.images.shape[1:] != test.images.shape[1:] or train.classes != test.classes:
             kinds = (f"{part.images.shape[1:]} {', '.join(part.classes)[:60]}" for part in (train, test))
             raise ValueError(
@@ -191,7 +191,7 @@ def _load_folder(root: Path, size: int | None) -> ImageData:
             )
         splits = Split(train.images, train.labels), Split(test.images, test.labels)
         return ImageData(name, *splits, None, train.classes, files)
-    found = pictures.read(root, size)
+    found = picture_folder.read(root, size)
     n = len(found.images)
     if n < 2:
         raise ValueError(f"{root}: one picture in it: give 2 or more")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.dataset import ImageData, Split
-from benchmarks.images.reading import Arrays, Damaged
-from benchmarks.images.sources import SOURCES
+from benchmarks.images.data.dataset import ImageData, Split
+from benchmarks.images.data.reading import Arrays, Damaged
+from benchmarks.images.data.sources import SOURCES
 
 
 def check(name: str, arrays: Arrays, files: tuple[Path, ...]) -> ImageData:

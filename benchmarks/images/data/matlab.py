@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.reading import UNREADABLE, Arrays, describe, head, told
+from benchmarks.images.data.reading import UNREADABLE, Arrays, describe, head, told
 
 
 def read_svhn(paths: Sequence[Path], keys: Sequence[str]) -> Arrays:

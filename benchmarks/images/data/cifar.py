@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.images import pickles
-from benchmarks.images.reading import Arrays, describe, head, told
+from benchmarks.images.data import pickles
+from benchmarks.images.data.reading import Arrays, describe, head, told
 
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
 FILES = (*TRAIN, "test_batch")

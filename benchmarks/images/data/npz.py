@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.reading import Arrays, Damaged, describe, head, told
+from benchmarks.images.data.reading import Arrays, Damaged, describe, head, told
 
 KERAS = {
     "train_images": "x_train",

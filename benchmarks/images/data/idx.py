@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.reading import Arrays, describe, head, told
+from benchmarks.images.data.reading import Arrays, describe, head, told
 
 UINT8 = 8
 LARGEST = 2**31

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.reading import Arrays, describe, told
+from benchmarks.images.data.reading import Arrays, describe, told
 
 PIXELS = 28 * 28
 
