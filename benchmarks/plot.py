@@ -99,7 +99,11 @@ def smoothed(x: np.ndarray, y: np.ndarray, grid: np.ndarray, width: float) -> np
 
 
 def resample(curves: list[Curve], config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Curves of one method on the grid that all of them cover: x (G,) and returns (S, G)."""
+    """Curves of one method on the grid that all of them cover: x (G,) and returns (S, G).
+
+    Raises:
+        ValueError: An empty curve, or curves that share no stretch.
+    """
     name, unit = ("step", 1.0) if config.x == "step" else ("wall_time_s", 60.0)
     xs = [curve.column(name) / unit for curve in curves]
     for curve, x in zip(curves, xs, strict=True):

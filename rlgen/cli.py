@@ -110,7 +110,11 @@ RUNS = several(Path, "RUN")
 
 
 def read_whole(text: str, least: int = 1, most: int | None = None) -> int:
-    """'5', '1_000' or '1e6' -> int."""
+    """'5', '1_000' or '1e6' -> int.
+
+    Raises:
+        ValueError: No whole number, or one out of range.
+    """
     value = _finite(text)
     if value is None or value != int(value) or value < least:
         raise ValueError(f"{text!r} is not a whole number of at least {least}")
@@ -120,7 +124,11 @@ def read_whole(text: str, least: int = 1, most: int | None = None) -> int:
 
 
 def read_number(text: str) -> float:
-    """A finite number."""
+    """A finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
     value = _finite(text)
     if value is None:
         raise ValueError(f"{text!r} is not a number, such as 0.3 or 1e6")
@@ -136,7 +144,11 @@ def _finite(text: str) -> float | None:
 
 
 def read_pairs(args: Sequence[str]) -> dict[str, Any]:
-    """['gamma:0.9', 'ent_coef:auto'] -> {'gamma': 0.9, 'ent_coef': 'auto'}; nothing is executed."""
+    """['gamma:0.9', 'ent_coef:auto'] -> {'gamma': 0.9, 'ent_coef': 'auto'}; nothing is executed.
+
+    Raises:
+        ValueError: A text that is no pair.
+    """
     pairs = {}
     for text in args:
         key, colon, value = text.partition(":")

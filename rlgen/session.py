@@ -177,7 +177,11 @@ def limit_threads() -> None:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that torch does not have, where SB3 would quietly take the CPU."""
+    """Refuse a device that torch does not have, where SB3 would quietly take the CPU.
+
+    Raises:
+        ValueError: It has not.
+    """
     if name == "auto":
         return
     try:

@@ -78,7 +78,11 @@ def check_optional(file: Arrays, *names: str) -> None:
 
 
 def read_rlgen(file: Arrays, time_limit: int | None) -> Contents:
-    """Our own npz."""
+    """Our own npz.
+
+    Raises:
+        ValueError: An array is missing, or is not as the format has it.
+    """
     check_optional(file, "acts", "rews")
     lengths = arrays.counts("episode_lengths", file.read("episode_lengths"))
     episodes = split(
@@ -101,7 +105,11 @@ def read_rlgen(file: Arrays, time_limit: int | None) -> Contents:
 
 
 def read_imitation(file: Arrays, time_limit: int | None) -> Contents:
-    """The legacy npz of HumanCompatibleAI/imitation."""
+    """The legacy npz of HumanCompatibleAI/imitation.
+
+    Raises:
+        ValueError: An array is missing, or is not as the format has it.
+    """
     acts = arrays.actions("acts", file.read("acts"))
     indices = file.read("indices")
     starts = arrays.counts("indices", indices if indices.size else indices.astype(np.int64))
@@ -118,7 +126,11 @@ def read_imitation(file: Arrays, time_limit: int | None) -> Contents:
 
 
 def read_d4rl(file: Arrays, time_limit: int | None) -> Contents:
-    """Flat arrays, a row a step, as D4RL has them."""
+    """Flat arrays, a row a step, as D4RL has them.
+
+    Raises:
+        ValueError: An array is missing, or is not as the format has it.
+    """
 
     def given(name: str, check: Callable[[str, np.ndarray], np.ndarray]) -> np.ndarray | None:
         return check(name, file.read(name)) if name in file.names else None
@@ -168,7 +180,11 @@ def _breaks(obs: np.ndarray, following: np.ndarray | None) -> np.ndarray:
 
 
 def read_openai(file: Arrays, time_limit: int | None) -> Contents:
-    """The HDF5 of openai/imitation: (B, T, ...) with the first len_B steps of each row filled."""
+    """The HDF5 of openai/imitation: (B, T, ...) with the first len_B steps of each row filled.
+
+    Raises:
+        ValueError: An array is missing, or is not as the format has it.
+    """
     lengths = arrays.counts("len_B", file.read("len_B"))
     obs, acts = file.read("obs_B_T_Do"), file.read("a_B_T_Da")
     rews = file.read("r_B_T") if "r_B_T" in file.names else None
