@@ -5,8 +5,9 @@
 Two random policies: uniform actions, and N(0, 1) clipped to the limits (an untrained SB3 policy), both of
 the scale of `RescaleAction(-1, 1)`. Prints `name: value` lines: the share of episodes in which some step
 pays more than 0, which is recorded, the mean length of an episode, and steps per second of the bare
-environment with its actions. One core, about ten minutes in all. Reference: trial runs on HalfCheetah-v5
-(30 episodes) found x > 5 in 3 % of them and x > 10 in none.
+environment with its actions. One core, about ten minutes in all. The records of the light tasks (cart-pole,
+also beside a television, mountain car, double pendulum) are of 2,000 episodes. Reference: trial runs on
+HalfCheetah-v5 (30 episodes) found x > 5 in 3 % of them and x > 10 in none.
 """
 
 from __future__ import annotations

@@ -162,9 +162,9 @@ def _imitation(algo: str, preset: Preset) -> ImitationPreset:
 
     Off-policy the discriminator is as in discriminator-actor-critic (Kostrikov et al. 2019): a step on
     replayed transitions for each of the environment's, held smooth by a penalty of 10. At the rate that
-    serves PPO it lags behind what the replay buffer holds. The agent makes as many, however many the
-    environments, and its own rate falls to 0, from that of rl-zoo's SAC for PyBullet: at a constant 3e-4 SAC
-    lost Hopper's gait again and again.
+    serves PPO it lags behind what the replay buffer holds. The agent (but DQN) makes as many, however many
+    the environments, and its own rate falls to 0, from that of rl-zoo's SAC for PyBullet: at a constant 3e-4
+    SAC lost Hopper's gait again and again.
     """
     hyperparams = dict(preset.hyperparams)
     if algo in ON_POLICY:

@@ -99,7 +99,7 @@ class LearnReward(BaseCallback):
         self._pending: list[Transitions] = []  # since the last refit
         self._bonus = np.empty(0)  # (T, N) of the rollout
         self._learn = -1.0  # start time of the `learn` in which this is a callback
-        self._stepped = False  # in that `learn`
+        self._rollouts = 0  # begun in that `learn`
         self._horizon = 0  # transitions of a rollout that `value` was made for
         self._saved_value: dict[str, Any] | None = None  # loaded before there was a `value`
 
@@ -186,7 +186,7 @@ class LearnReward(BaseCallback):
             raise ValueError(
                 "two LearnReward callbacks in one learn(): add the two rewards up in one LearnedReward"
             )
-        self._learn, self._stepped = self.model.start_time, False
+        self._learn, self._rollouts = self.model.start_time, 0
         find_buffer(self.model).learner = self
 
     def _on_training_end(self) -> None:
@@ -197,9 +197,11 @@ class LearnReward(BaseCallback):
         return self.model.start_time == self._learn
 
     def _on_rollout_start(self) -> None:
+        self._rollouts += 1
         self._steps, self._env_rewards, self._bootstraps = [], [], []
 
     def _on_step(self) -> bool:
+        self._check_seen(self._rollouts > 0)
         rewards = np.array(self.locals["rewards"])  # SB3 adds the bootstrap at time limits in place, later
         self._steps.append(self.recorder.last)
         self._env_rewards.append(rewards)
@@ -214,9 +216,8 @@ class LearnReward(BaseCallback):
         if not isinstance(self.model, OnPolicyAlgorithm):
             # What SB3 stores of the first step of a `learn` may be older than the recorder's observation:
             # of before an evaluation in the same environment, or of before a reset.
-            if self._stepped or len(self._steps) > 1:
+            if self._rollouts > 1 or len(self._steps) > 1:
                 check_stored(self.model, self._steps[-1], self.recorder.action_space)
-            self._stepped = True
             self._batch = stack(self._steps, self.recorder.action_space)
         self._pending.append(self._batch)
         if sum(len(part.terminated) for part in self._pending) >= self.refit_every:
@@ -251,9 +252,9 @@ class LearnReward(BaseCallback):
 
     def add_stream(self, buffer: RelabelRolloutBuffer) -> None:
         """Add the advantages of the separate stream to those of the environment's reward."""
-        if self.value is None:
+        if self.stream not in SEPARATE:
             return
-        assert self.eta is not None
+        assert self.value is not None and self.eta is not None
         advantages = self.value.advantages(self._rollout(), self._bonus, buffer.gamma, buffer.gae_lambda)
         total, metrics = self.value.combine(
             self.env_weight * buffer.advantages, advantages, np.stack(self._env_rewards), self.eta
@@ -322,7 +323,7 @@ class LearnReward(BaseCallback):
         """Everything that a resumed run needs, between two rollouts; loads with `weights_only=True`."""
         return {
             "reward": self.reward.state_dict(),
-            "value": None if self.value is None else self.value.state_dict(),
+            "value": self._saved_value if self.value is None else self.value.state_dict(),
             "paid": [self._paid_sum, self._paid_count],
             "pending": [tuple(part) for part in self._pending],
         }

@@ -216,13 +216,14 @@ def announce(
     print(f"{title(plan)}: {plan['total_timesteps']:,} steps, kept in {run}")
     if checkpoint:
         print(f"going on from {checkpoint}")
+    kept = 4 if checkpoint and checkpoint.name == "final" else 3  # one of them in the writing
     stores = {"replay buffer": training.replay_bytes(model)}
     pools = learner.reward.modules() if learner else []
     stores["pool of the reward"] = sum(p.rows.nbytes for p in pools if isinstance(p, TransitionPool))
     for name, size in stores.items():
         if size:
             gb = f"{size / 1e9:.2g} GB"
-            print(f"{name}: up to {gb} of memory, and as much on disk for each of 3 checkpoints")
+            print(f"{name}: up to {gb} of memory, and as much on disk for each of {kept} checkpoints")
 
 
 def train(

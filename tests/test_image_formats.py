@@ -121,6 +121,8 @@ MAT: dict[str, tuple[Callable[[], bytes], str]] = {
     "images first": (lambda: saved(X=X.transpose(3, 0, 1, 2), y=Y), "test_images has shape"),
     "X of doubles": (lambda: saved(X=X.astype(float), y=Y), "test_images is float64"),
     "halves as labels": (lambda: saved(X=X, y=Y / 2), "test_labels is float64"),
+    "a struct": (lambda: saved(X=X, y={"label": Y}), "are not arrays of numbers"),
+    "text": (lambda: saved(X=X, y="labels"), "are not arrays of numbers"),
     "labels of 11": (lambda: saved(X=X, y=Y + np.uint8(1)), "test_labels are from 0 to 11"),
     "a label less": (lambda: saved(X=X, y=Y[1:]), r"test_labels is uint8 \(19,\)"),
     "MATLAB 4": (lambda: struct.pack("<5I", 0, 2, 2, 0, 2) + b"X\0" + bytes(200), "where a MATLAB 5 file"),

@@ -494,9 +494,10 @@ def test_rewards_are_of_what_the_environment_got_and_gave(wrap, changed):
     assert model.num_timesteps == 4  # at the second step; SB3's first observation may be out of date
 
 
+@pytest.mark.parametrize("steps", [2, 4, 10])
 @pytest.mark.parametrize("algo", ["ppo", "sac"])
-def test_a_learner_that_misses_steps_is_refused(algo):
-    few = EveryNTimesteps(10, LearnReward(Constant(1.0)))
+def test_a_learner_that_misses_steps_is_refused(algo, steps):
+    few = EveryNTimesteps(steps, LearnReward(Constant(1.0)))
     with pytest.raises(ValueError, match="has to see every step"):
         train((ON_POLICY | OFF_POLICY)[algo], few)
 
@@ -511,8 +512,9 @@ def test_one_learner_suits_one_model_after_another():
         train(make, learner, steps=64)
         assert learner.stream == stream
     assert learner.value is not None and len(learner.value.env_stds) == 1280  # A2C's, five times 4096 / 16
+    rollouts = int(learner.value.rollouts)
     train(partial(A2C, n_steps=1), learner, steps=8, n_envs=1)
-    assert learner.stream == "one"
+    assert learner.stream == "one" and learner.value.rollouts == rollouts
 
 
 @pytest.mark.parametrize("algo", ["ppo", "sac"])

@@ -21,6 +21,8 @@ def read_svhn(paths: Sequence[Path], keys: Sequence[str]) -> Arrays:
     for split, path in zip(splits, paths, strict=True):
         found = _read(path)
         with told(path):
+            if not all(isinstance(part, np.ndarray) and part.dtype.kind in "biuf" for part in found.values()):
+                raise ValueError("X and y are not arrays of numbers")
             x, y = found["X"], found["y"].reshape(-1)
             if x.ndim != 4:
                 raise ValueError(f"X has shape {x.shape}, where (32, 32, 3, N) is expected")
@@ -52,4 +54,4 @@ def _read(path: Path) -> Arrays:
             raise ValueError(f"is damaged or cut short ({error})") from error
         if not {"X", "y"} <= found.keys():
             raise ValueError(f"no X and y in it, but {', '.join(names) or 'no array'}")
-    return found
+    return {name: found[name] for name in ("X", "y")}
