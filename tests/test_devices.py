@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.images.filters import bicubic, gaussian_filter, median_filter
+from benchmarks.images.filters import bicubic
 from rlgen.generative.adversarial import Batch
 from rlgen.generative.dcgan import DCGAN, DCGAN_28
 from rlgen.generative.draw import DRAW, DRAW_MNIST
@@ -68,11 +68,9 @@ def test_the_mode_refuses_what_a_gpu_would() -> None:
             x.add(torch.zeros(4))
 
 
-def test_filters() -> None:
+def test_enlargement() -> None:
     with gpu():
-        y = torch.zeros(2, 1, 28, 28, device=GPU)
-        found = [gaussian_filter(y, 1.0), median_filter(y, 3), bicubic(y)]
-    assert [len(x[0, 0]) for x in found] == [28, 28, 56]
+        assert bicubic(torch.zeros(2, 1, 28, 28, device=GPU)).shape == (2, 1, 56, 56)
 
 
 @pytest.mark.parametrize(
