@@ -204,8 +204,24 @@ def _careful(steps: int) -> dict[str, ImitationPreset]:
     return {"ppo": entry}
 
 
+def _sac_ant() -> ImitationPreset:
+    """For SAC on Ant, whose expert acts gently: actions deviate by 0.1 to 0.4, SAC's own by 0.65.
+
+    A discriminator that sees actions as they are hardly notices; by the demonstrations' statistics it does.
+    In 113 standardised dimensions a slope of 1 sets the logits of the two sides 15 apart. At a temperature
+    of 1 the critic fills with entropy before it sees the reward.
+    """
+    default = IMITATION_DEFAULTS["sac"]
+    return replace(
+        default,
+        n_timesteps=500_000,
+        hyperparams={**default.hyperparams, "ent_coef": "auto_0.01"},
+        settings={**default.settings, "gradient_target": 0.3, "statistics": "expert_all"},
+    )
+
+
 IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {
-    "Ant-v5": _careful(4_000_000),
+    "Ant-v5": {**_careful(4_000_000), "sac": _sac_ant()},
     "Walker2d-v5": _careful(3_000_000),
     "Humanoid-v5": _careful(30_000_000),
 }

@@ -146,6 +146,16 @@ def test_inputs_are_standardised_by_the_demonstrations_with_a_floor_and_a_clip()
     assert torch.equal(before, model.norm.mean)
 
 
+def test_actions_may_be_standardised_by_the_demonstrations_as_well():
+    expert = batch(500, seed=100)
+    expert.action.copy_(0.2 * expert.action + 0.3)
+    expert.action[:, 1] *= 0.01  # its deviation lies below the floor
+    z = GAIL(expert, statistics="expert_all").norm(torch.cat([expert.obs, expert.action], 1))
+    torch.testing.assert_close(z[:, :4].mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(z[:, :4].std(0, unbiased=False), torch.ones(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(z[:, 4], (expert.action[:, 1] - expert.action[:, 1].mean()) / 0.1)
+
+
 def test_the_paper_setting_makes_one_step_on_the_whole_batch():
     model = GAIL(batch(500, seed=100, shift=0.5), setting="paper")
     assert (PAPER.learning_rate, PAPER.entropy, PAPER.gradient_penalty) == (0.01, 0.001, 0.0)

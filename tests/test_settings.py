@@ -12,7 +12,7 @@ from rlgen.rewards.vime import VIMESettings
 @pytest.mark.parametrize(
     ("settings", "name", "value", "remedy"),
     [
-        (GAILSettings, "statistics", "foo", "'expert' or 'running'"),
+        (GAILSettings, "statistics", "foo", "'expert' or 'expert_all' or 'running'"),
         (GAILSettings, "spectral_norm", "false", "True or False"),
         (GAILSettings, "batch_size", 0, "a whole number of at least 1 or None"),
         (GAILSettings, "pool_size", 1.5, "a whole number of at least 0"),

@@ -83,9 +83,10 @@ class GAILSettings:
     """Weight of the entropy of the discriminator's verdicts, which is to be large."""
     spectral_norm: bool = False
     """Divide every weight matrix by its largest singular value."""
-    statistics: Literal["expert", "running"] = "expert"
+    statistics: Literal["expert", "expert_all", "running"] = "expert"
     """Standardise observations by the demonstrations and leave actions as they are, in [-1, 1]; or
-    standardise both by all batches so far of expert and policy, in equal parts."""
+    standardise both by the demonstrations, so that actions weigh as much where the expert's are small; or
+    both by all batches so far of expert and policy, in equal parts."""
     std_floor: NonNegative = 0.1
     """Least standard deviation to divide by: observations that are constant in demonstrations give no
     verdict on their own."""

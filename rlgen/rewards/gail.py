@@ -153,11 +153,12 @@ class GAIL(DiscriminatorReward):
         """Keep what is needed of the demonstrations, and their statistics if inputs go by them."""
         self.register_buffer("expert", self.features(expert), persistent=False)
         self.checksum = zlib.crc32(torch.cat([self.expert, expert.terminated[:, None]], 1).numpy().tobytes())
-        if self.settings.statistics == "expert":
-            self.norm.update(self.expert)
-            if not self.state_only:
-                self.norm.mean[self.obs_dim :] = 0.0
-                self.norm.var[self.obs_dim :] = 1.0
+        if self.settings.statistics == "running":
+            return
+        self.norm.update(self.expert)
+        if self.settings.statistics == "expert" and not self.state_only:
+            self.norm.mean[self.obs_dim :] = 0.0
+            self.norm.var[self.obs_dim :] = 1.0
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Refit on fresh transitions.
