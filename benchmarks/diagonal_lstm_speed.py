@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.images.plain_pixelrnn import plain_outputs
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli
 from rlgen.generative.likelihood_model import descend, make_optimizer
@@ -83,9 +83,13 @@ def main(config: Config) -> float:
     """Compare, measure, print and record the ratio.
 
     Raises:
-        ValueError: Fewer than five rounds.
+        ValueError: Fewer than five rounds, or no image, layer or map.
         RuntimeError: The two do not give the same.
     """
+    for name in ("depth", "width", "batch_size"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} is {getattr(config, name)}: give 1 at least")
+    check_results(config.results)
     check_rounds(config.rounds)
     torch.set_num_threads(1)
     model = PixelRNN(replace(DIAGONAL_BILSTM_MNIST, depth=config.depth, width=config.width))

@@ -40,7 +40,7 @@ from benchmarks.images.loop import load as load_state
 from benchmarks.images.plan import Plan, name_of
 from benchmarks.images.trained import FOLDER, trained
 from benchmarks.images.uses import USES, Digits, Use
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from rlgen import cli, folder
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.likelihood_model import LikelihoodModel
@@ -85,6 +85,7 @@ def main(config: Config) -> dict[str, float | str]:
     for name, least in {"images": 2, "draws": 1, "steps": 1}.items():
         if getattr(config, name) < least:
             raise ValueError(f"--{name} is {getattr(config, name)}: pass at least {least}")
+    check_results(config.results)
     torch.set_num_threads(1)
     model, plan = trained_model(config.run, config.data_dir)
     possible = tuple(USES) if isinstance(model, Autoencoder) else ("inpainting",)
@@ -131,6 +132,8 @@ def trained_model(run: Path, data_dir: Path | None) -> tuple[LikelihoodModel, Pl
 def try_on(model: LikelihoodModel, config: Config) -> Digits:
     """The test images, and the classifier that judges."""
     data = load(DYNAMIC, config.data_dir)
+    if config.images > len(data.test):
+        raise ValueError(f"--images is {config.images}: pass at most {len(data.test)}, all there are")
     assert data.test.labels is not None
     rows = np.random.default_rng(0).permutation(len(data.test))[: config.images]
     x = torch.from_numpy(data.test.images[rows]).permute(0, 3, 1, 2)

@@ -26,7 +26,7 @@ from torch import nn
 
 from benchmarks.images import plain
 from benchmarks.images.plain_improved_gan import PlainImprovedGAN
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli
 from rlgen.generative.adversarial import AdversarialModel, Batch, descend, make_optimizers
@@ -134,6 +134,7 @@ def main(config: Config) -> dict[str, float]:
     Raises:
         ValueError: An unknown model, or fewer than five rounds.
     """
+    check_results(config.results)
     check_rounds(config.rounds)
     for name in config.models:
         cli.check_known("model", name, list(CASES))

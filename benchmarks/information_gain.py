@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import softplus
 
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from rlgen import cli
 from rlgen.generative.bayes import BayesianMLP
 from rlgen.rewards.information_gain import expected_gain, realised_gain
@@ -154,6 +154,7 @@ def measure() -> dict[str, float]:
 
 def main(config: Config) -> None:
     """Measure, print and record the figures."""
+    check_results(config.results)
     torch.set_num_threads(1)
     for name, value in measure().items():
         print(f"{name}: {value:.3g}")

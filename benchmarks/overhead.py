@@ -44,7 +44,7 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.demonstrations import ant_demonstrations
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from benchmarks.sides import Metered, Peer, Side
 from benchmarks.timing import check_rounds, spread, take_turns
 from rlgen import cli, demonstrations
@@ -188,6 +188,7 @@ def main(config: Config) -> dict[str, float]:
     Raises:
         ValueError: an unknown case, fewer than five rounds, no demonstrations, no imitation.
     """
+    check_results(config.results)
     check_rounds(config.rounds)
     known, measure = (VIME_CASES, measure_vime) if config.reward == "vime" else (GAIL_CASES, measure_gail)
     cases = config.cases or tuple(known)

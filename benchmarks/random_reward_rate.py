@@ -22,7 +22,7 @@ import gymnasium as gym
 import numpy as np
 
 import envs
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from rlgen import cli
 
 UNIT = "share of episodes with reward"
@@ -73,6 +73,7 @@ def main(config: Config) -> None:
     """
     if config.episodes < 1:
         raise ValueError(f"episodes is {config.episodes}: play one at least")
+    check_results(config.results)
     envs.quiet()
     ours = [name for name in gym.registry if name.startswith("rlgen/")]
     for env_id in config.envs:

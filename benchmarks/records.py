@@ -47,6 +47,20 @@ PLACES = {
 """Flags that name a place, and what a record has instead of it."""
 
 
+def check_results(results: Path) -> None:
+    """Make the folder of the records, before the work that fills it.
+
+    Raises:
+        ValueError: No record can be written there.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        if not os.access(results, os.W_OK):
+            raise PermissionError(f"{results} cannot be written to")
+    except OSError as error:
+        raise ValueError(f"--results {results}: no record can be written there ({error})") from error
+
+
 @dataclass
 class Curve:
     """The training episodes of one seed (or its evaluations), in the order in which they ended.

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from benchmarks.demonstrations import ant_demonstrations
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from rlgen import cli
 from rlgen.folder import checkpoint_folders, latest_checkpoint, step_of
 
@@ -196,6 +196,7 @@ def main(config: Config) -> None:
     Raises:
         ValueError: gail without demonstrations.
     """
+    check_results(config.results)
     reward = REWARD[config.command]
     for env in config.envs or ENVS[config.command]:
         for algo in config.algos:

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.images.data import load
-from benchmarks.records import RESULTS, write_number
+from benchmarks.records import RESULTS, check_results, write_number
 from benchmarks.timing import spread
 from rlgen import cli
 from rlgen.files import replace_file
@@ -184,13 +184,16 @@ def main(config: Config) -> dict[str, float]:
     """Train if need be, and compare, each model.
 
     Raises:
-        ValueError: An unknown model, no round, or no data.
+        ValueError: An unknown model, no round, no image, or no data.
         RuntimeError: Ways of sampling that do not agree.
     """
     if config.rounds < 1:
         raise ValueError(f"rounds is {config.rounds}: draw one batch at least")
+    if config.batch_size < 1:
+        raise ValueError(f"batch_size is {config.batch_size}: draw one image at least")
     for name in config.models:
         cli.check_known("model", name, list(MODELS))
+    check_results(config.results)
     torch.set_num_threads(1)
     figures: dict[str, float] = {}
     for name in config.models:

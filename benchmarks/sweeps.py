@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from benchmarks.records import RESULTS, Curve
+from benchmarks.records import RESULTS, Curve, check_results
 from benchmarks.workers import run_all
 
 
@@ -42,6 +42,7 @@ J = TypeVar("J", bound=Job)
 
 def train_missing(jobs: Iterable[J], train: Callable[..., str], sweep: Sweep, *more: object) -> None:
     """Call `train(job, *more, results, scratch)` for each job without a record, and print its answer."""
+    check_results(sweep.results)
     jobs = list(dict.fromkeys(jobs))
     missing = [job for job in jobs if not job.curve(sweep.results).finished()]
     print(f"{len(jobs)} runs, {len(missing)} of them to do", flush=True)

@@ -177,6 +177,7 @@ def test_a_folder_with_labels_is_split_by_seed(tmp_path):
     levels = np.concatenate([one.train.images[:, 0, 0, 0], one.test.images[:, 0, 0, 0]])
     labels = np.concatenate([one.train.labels, one.test.labels])
     assert sorted(zip(labels, levels, strict=True)) == [(label, k) for label in (0, 1) for k in range(20)]
+    assert 2 < one.train.labels[:10].sum() < 8  # not class by class
 
 
 def test_a_folder_with_splits_and_one_without_labels(tmp_path):

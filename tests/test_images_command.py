@@ -37,18 +37,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def flags(model: str, *more: str) -> list[str]:
     labels = ["--labels-per-class", "2"] if model == "improved_gan" else []
-    common = [
-        "--data",
-        "mnist",
-        "--epochs",
-        "2",
-        "--batch-size",
-        "10",
-        "--samples",
-        "40",
-        "--results",
-        "results",
-    ]
+    samples = ["--samples", "40"] if model == "dcgan" else []
+    common = ["--data", "mnist", "--epochs", "2", "--batch-size", "10", *samples, "--results", "results"]
     return ["--model", model, *common, *labels, "--settings", *SMALL[model], *more]
 
 
@@ -95,7 +85,8 @@ def test_each_model_ends_in_a_record_a_page_and_a_film(folder, model, capsys):
 def test_the_preset_for_pictures_is_judged_by_samples_too(folder):
     (folder / "cifar10_small.npz").write_bytes(make.npz(make.tables("cifar10-subset")))
     small = ["--settings", "widths:[3,3]", "channels:[4,4,4]", "noise_size:5"]
-    argv = [*flags("improved_gan")[:10], *small, "--results", "results", "--labels-per-class", "2"]
+    argv = [*flags("improved_gan")[:8], *small, "--results", "results", "--labels-per-class", "2"]
+    argv += ["--samples", "40"]
     run(*argv, "--data", "cifar10-subset", "--preset", "IMPROVED_GAN_CIFAR10_SAMPLES")
     found = record(folder)
     assert found["metric"] == "error" and found["preset"] == "IMPROVED_GAN_CIFAR10_SAMPLES"
@@ -158,12 +149,21 @@ def test_pictures_without_labels(folder, model):
         (["--model", "dcgan", "--data", "mnist", "--seed", "1e30"], "at most 2147483647"),
         (["--model", "dcgan", "--data", "mnist", "--stop-after", "0"], "leaves no time to train"),
         (["--model", "pixelcnn", "--data", "mnist", "--samples", "9"], "--samples is for dcgan"),
+        (["--model", "infogan", "--data", "mnist", "--samples", "9"], "--samples is for dcgan, improved_gan"),
+        (
+            ["--model", "improved_gan", "--data", "mnist", "--labels-per-class", "2", "--samples", "9"],
+            "judged only with minibatch_kernels",
+        ),
+        (["--model", "improved_gan", "--data", "mnist", "--settings", "n_classes:1"], "set by the data"),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "pixel_scale:0"], "pixel_scale is 0"),
+        (["--model", "vae", "--data", "mnist-static", "--settings", "hidden:[]"], "hidden is empty"),
+        (["--model", "vae", "--data", "mnist-static", "--settings", "channels:3"], "leave it out"),
         (["--model", "pixelcnn", "--data", "mnist", "--settings", "first_kernel:1"], "does not fit"),
         (["--model", "resnet_vae", "--data", "mnist", "--settings", "latent_channels:0"], "does not fit"),
         (["--model", "dcgan", "--data", "mnist", "--epochs", "0"], "at least 1"),
         (["--model", "dcgan", "--data", "mnist", "--device", "gpu"], "did you mean 'cpu'?"),
         (["--resume", "nowhere"], "is not a run folder"),
-        (["--ensemble", "nowhere"], "is not a run folder"),
+        (["--ensemble", "nowhere", "either"], "is not a run folder"),
         (["--table", "--results", "nothing"], "nothing is recorded under"),
         (["--table", "--model", "vae"], "--table goes with --results alone: leave --model out"),
     ],
@@ -172,6 +172,26 @@ def test_what_cannot_work_is_one_line_and_status_2(folder, argv, message, capsys
     (folder / "binarized_mnist.npz").write_bytes(make.npz(make.tables("mnist-static")))
     assert message in fail(capsys, *argv)
     assert not (folder / "logs").exists() and not (folder / "results").exists()
+
+
+def test_a_place_for_records_that_cannot_be_is_told_before_the_training(folder, capsys):
+    argv = flags("dcgan", "--results", "mnist.npz")
+    assert "--results mnist.npz: no record can be written there" in fail(capsys, *argv)
+    assert not (folder / "logs").exists()
+
+
+def test_runs_of_other_sizes_have_records_of_their_own_and_long_names_fit(folder):
+    for k in range(20):
+        make_picture = Image.fromarray(np.full((20, 20), 12 * k, np.uint8))
+        (folder / "mine").mkdir(exist_ok=True)
+        make_picture.save(folder / "mine" / f"{k}.png")
+    for size in ("8", "12"):
+        run(*flags("dcgan", "--data", "folder", "--data-dir", "mine", "--image-size", size))
+    many = [f"{name}:0.12345678901234567" for name in ("generator_rate", "discriminator_rate", "beta1")]
+    (folder / "mine").rename(folder / ("m" * 180))
+    place = run(*flags("dcgan", *many, "--data", "folder", "--data-dir", "m" * 180, "--image-size", "8"))
+    found = [json.loads(path.read_text()) for path in (folder / "results").rglob("seed0.json")]
+    assert sorted(one["image_size"] for one in found) == [8, 8, 12] and len(place.name) < 255
 
 
 def test_a_broken_training_is_told_and_keeps_its_checkpoint(folder, capsys):
@@ -188,6 +208,7 @@ def test_settings_that_differ_from_the_published_ones_have_a_record_of_their_own
 
 def test_the_table_and_the_ensemble(folder, capsys):
     runs = [str(run(*flags("improved_gan", "--seed", seed))) for seed in ("0", "1")]
+    assert "pass two at least" in fail(capsys, "--ensemble", runs[0], "--results", "results")
     assert "has the seeds of" in fail(capsys, "--ensemble", *runs, runs[0], "--results", "results")
     main(cli.parse(Options, ["--ensemble", *runs, "--results", "results"]))
     capsys.readouterr()

@@ -195,6 +195,14 @@ def test_runs_are_compared_image_by_image(place, capsys):
     assert "_gain_nats: " in capsys.readouterr().out
 
 
+def test_an_exact_likelihood_is_compared_with_an_estimate_of_any_number_of_samples(place):
+    runs = [run(*flags("pixelcnn", "mnist-static")), run(*flags("vae", "mnist-static", "--n-samples", "2"))]
+    assert compare(runs, Path("results")).value != 0
+    runs.append(run(*flags("vae", "mnist-static", "--n-samples", "3")))
+    with pytest.raises(ValueError, match="compare runs of the same --n-samples"):
+        compare(runs[1:], Path("results"))
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -41,7 +41,7 @@ def test_interpolations_go_from_one_code_to_the_other():
 
 
 def test_settings_take_the_type_of_the_preset():
-    given = {"widths": [3, 4], "input_noise": 1, "n_classes": 3, "network": "dense"}
+    given = {"widths": [3, 4], "input_noise": 1, "noise_size": 3, "network": "dense"}
     assert override(IMPROVED_GAN_CIFAR10, given) == {**given, "widths": (3, 4)}
     assert type(override(IMPROVED_GAN_CIFAR10, given)["input_noise"]) is float
 

@@ -55,11 +55,19 @@ def test_an_unknown_network_is_refused():
         VAE(replace(VAE_MNIST, network="transformer"))  # type: ignore
 
 
+@pytest.mark.parametrize(
+    "change", [{"channels": (3,)}, {"flow_hidden": (4,)}, {"forget_bias": 2.0}, {"hidden": ()}]
+)
+def test_settings_of_what_is_not_there_are_refused(change):
+    (name,) = change
+    with pytest.raises(ValueError, match=f"{name} is .*(leave it out|give the encoder a linear layer)"):
+        VAE(replace(VAE_MNIST, **change))
+
+
 @pytest.mark.parametrize("network", ["dense", "conv"])
 def test_features_for_other_tasks_are_what_the_code_is_read_from(network):
-    model = VAE(
-        VAEConfig(image_shape=(1, 8, 8), network=network, hidden=(5,), channels=(3, 4), latent_size=2)
-    )
+    config = VAEConfig(image_shape=(1, 8, 8), network=network, hidden=(5,), latent_size=2)
+    model = VAE(config if network == "dense" else replace(config, channels=(3, 4)))
     x = torch.randint(0, 2, (6, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     features = model.represent(x)
     assert features.shape == (6, 5 if network == "dense" else 4 * 2 * 2)

@@ -44,9 +44,10 @@ prints them beside the references.
         python -m benchmarks.images --model dcgan --data fashion-mnist --epochs 25
         python -m benchmarks.images --model dcgan --data cifar10-subset --epochs 150
 
-    Improved GAN's tricks on and off, on a CPU, half as many maps and units as published, one seed: the last
-    table of --table. Minibatch discrimination brings real and fake images into one batch, hence joint_batches
-    without it; historical averaging is as published and at a weight that lets go (see DCGANConfig).
+    Improved GAN's tricks on and off, on a CPU, half as many maps and units as published, one seed: in --table
+    the one of channels:[64, 32] hidden:[512]. Minibatch discrimination brings real and fake images into one
+    batch, hence joint_batches without it; historical averaging is as published and at a weight that lets go
+    (see DCGANConfig).
 
         for trick in "" joint_batches:True minibatch_kernels:100 virtual_batch_norm:True \\
             historical_averaging:1.0 historical_averaging:0.001; do

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.plan import Plan, name_of
+from benchmarks.images.plan import CODED, Plan, name_of
 from benchmarks.records import write_number
 from benchmarks.stats import Estimate, bootstrap
 from rlgen import folder
@@ -21,14 +21,16 @@ def compare(runs: Sequence[Path], results: Path) -> Estimate:
         The gain with its bootstrap interval, in nats an image for binary images, else in bits for each value.
 
     Raises:
-        ValueError: Not two runs, one without likelihoods, or two of different data or numbers of samples.
+        ValueError: Not two runs, one without likelihoods, two of different data, or likelihoods that are
+            estimated from different numbers of samples.
     """
     if len(runs) != 2:
         raise ValueError(f"--compare has {len(runs)} runs: pass two, the one to be beaten first")
     plans = [folder.read_config(run) for run in runs]
     if plans[0].get("data_sha256") != plans[1].get("data_sha256"):
         raise ValueError(f"{runs[1]} is of other images than {runs[0]}: compare runs on the same data")
-    if plans[0].get("n_samples") != plans[1].get("n_samples"):
+    coded = all(plan.get("model") in CODED for plan in plans)
+    if coded and plans[0].get("n_samples") != plans[1].get("n_samples"):
         raise ValueError(
             f"{runs[1]} has likelihoods from {plans[1].get('n_samples')} samples, {runs[0]} from "
             f"{plans[0].get('n_samples')}: compare runs of the same --n-samples"

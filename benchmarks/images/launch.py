@@ -22,7 +22,7 @@ from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.loop import Loop, device_name, frames, train
 from benchmarks.images.plan import Plan
 from benchmarks.images.task import Report, Task
-from benchmarks.records import write_number
+from benchmarks.records import check_results, write_number
 from rlgen import folder
 from rlgen.files import replace_file
 from rlgen.runs import Stopped
@@ -63,6 +63,7 @@ def _launch(options: Options, locks: ExitStack) -> list[Path]:
     loops = []
     for run, plan, data, checkpoint in begun:
         task = models.build(plan, data)
+        check_results(options.results)
         if run is None:
             run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
             locks.enter_context(folder.held(run))
@@ -196,6 +197,7 @@ def facts(plan: Plan, report: Report, loop: Loop) -> dict[str, Any]:
         "model": plan["model"],
         "preset": plan["preset"],
         "settings": plan["settings"],
+        **({"image_size": plan["image_size"]} if plan["image_size"] else {}),
         **report.facts,
         "minutes_per_epoch": round(60 * loop.hours / epochs, 4),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),

@@ -35,17 +35,22 @@ IMPORTANCE_SAMPLES = 128
 LABELS = {"mnist": 10, "cifar10": 400, "svhn": 100}
 """Labelled images a class in the published recipes."""
 SEMI_SUPERVISED = ("improved_gan",)
+JUDGED = ("dcgan", "improved_gan")
+"""Models whose samples are compared with test images; Improved GAN's where it has minibatch kernels."""
 OWN_FLAGS = {
     "image_shape": "the data",
     "levels": "the data",
+    "n_classes": "the data",
     "epochs": "--epochs",
     "batch_size": "--batch-size",
 }
 """Settings that are not for --settings."""
+LONGEST_NAME = 200
+"""Characters of a run's name; file systems allow 255, and a number follows."""
 SHARES = ("input_dropout", "label_smoothing")
 """Settings below 1."""
 AT_LEAST_ONE = (
-    *("noise_size", "batches_per_epoch", "generator_steps", "kernel", "n_classes"),
+    *("noise_size", "batches_per_epoch", "generator_steps", "kernel"),
     *("latent_size", "latent_channels", "channels", "hidden", "depth", "width", "head"),
 )
 LEAST = {**dict.fromkeys(AT_LEAST_ONE, 1), "first_kernel": 3}
@@ -71,9 +76,9 @@ def check_flags(flags: Options) -> None:
         raise ValueError(
             f"--n-samples is for {', '.join(CODED)}, whose likelihood is estimated from so many: leave it out"
         )
-    if flags.samples is not None and flags.model not in ADVERSARIAL:
+    if flags.samples is not None and flags.model not in JUDGED:
         raise ValueError(
-            f"--samples is for {', '.join(ADVERSARIAL)}, whose samples are judged: leave it out, or pass "
+            f"--samples is for {', '.join(JUDGED)}, whose samples are judged: leave it out, or pass "
             "--n-samples for draws of the code"
         )
     if flags.model not in SEMI_SUPERVISED:
@@ -124,6 +129,11 @@ def new_plan(flags: Options, data: ImageData, preset: str, config: Any, device: 
         changed["constant_epochs"] = given["epochs"]  # a preset that never lowers its rates
     new = replace(config, **changed)
     semi = flags.model in SEMI_SUPERVISED
+    if semi and flags.samples is not None and not new.minibatch_kernels:
+        raise ValueError(
+            f"--samples {flags.samples}: samples of {flags.model} are judged only with minibatch_kernels, as "
+            "--preset IMPROVED_GAN_CIFAR10_SAMPLES has them: leave it out"
+        )
     seed = flags.seed or 0
     frames = PIXEL_FRAMES if flags.model in EXACT else FRAMES
     return json.loads(
@@ -251,12 +261,17 @@ def name_of(plan: Plan, n_classes: int) -> str:
         parts.append(plan["variant"])
     if plan["labels_per_class"] and plan["label_seed"] != plan["seed"]:
         parts.append(f"label_seed={plan['label_seed']}")
+    if plan["image_size"]:
+        parts.append(f"image_size={plan['image_size']}")
     parts += [f"{name}={_word(value)}" for name, value in sorted(plan["settings"].items())]
     if plan["model"] in ADVERSARIAL and plan["samples"] != SAMPLES:
         parts.append(f"samples={plan['samples']}")  # distances depend on it
     if plan["model"] in CODED and plan["n_samples"] != IMPORTANCE_SAMPLES:
         parts.append(f"n_samples={plan['n_samples']}")
-    return "-".join(parts)
+    name = "-".join(parts)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name
 
 
 def _word(value: Any) -> str:

@@ -153,8 +153,10 @@ def average(runs: Sequence[Path], results: Path) -> float:
     """Print and record the error of the mean probabilities of several runs' classifiers.
 
     Raises:
-        ValueError: A run that is not finished, or runs of different data or settings.
+        ValueError: Fewer than two runs, one that is not finished, or runs of different data or settings.
     """
+    if len(runs) < 2:
+        raise ValueError(f"--ensemble has {len(runs)} run: pass two at least")
     plans = [folder.read_config(run) for run in runs]
     logits, labels, pieces = [], np.empty(0), []
     for run, plan in zip(runs, plans, strict=True):

@@ -78,6 +78,8 @@ def check_range(config: AdversarialConfig, squash: str) -> None:
     Raises:
         ValueError: It cannot.
     """
+    if config.pixel_scale <= 0:
+        raise ValueError(f"pixel_scale is {config.pixel_scale}: give what pixels are divided by, above 0")
     black, white = -config.pixel_offset / config.pixel_scale, (255 - config.pixel_offset) / config.pixel_scale
     low, offset, scale = (-1, 127.5, 127.5) if squash == "tanh" else (0, 0, 255)
     if abs(black - low) > 0.01 or abs(white - 1) > 0.01:

@@ -6,7 +6,7 @@ uniforms, and all three ways give the same one, bit for bit:
 - Naive sampling passes the images through the whole network once a pixel. It says what is right.
 - The cache computes one position of each layer. It adds up the same terms in another order, so outputs differ
   in their last bits, by about 1e-6. Where a uniform number is so close to a border between two levels that
-  1e-5 could decide, the whole network is asked: about once in 100,000 draws of a binary pixel. In two cases
+  1e-5 could decide, the whole network is asked: once in 50,000 draws of a binary pixel. In two cases
   equality is likely, not certain: differences grow with the outputs, to 1e-5 in a colour network of full
   width; and a mixture's value is moved by several times what its outputs are.
 - Jacobi iteration draws all pixels at once from the images as they are, until nothing changes. A pixel's

@@ -176,7 +176,10 @@ def _dynamic(mnist: ImageData) -> ImageData:
 
 
 def _load_folder(root: Path, size: int | None) -> ImageData:
-    """A folder's train/ and test/ if it has both, else a tenth of its pictures, drawn by seed 0, to test."""
+    """A folder's train/ and test/ if it has both, else a tenth of its pictures to test; shuffled by seed 0.
+
+    By name they would come class by class, and what looks at the first few would see one class.
+    """
     name, files = f"folder-{root.resolve().name}", (root,)
     with _reachable(root):
         tests = [root / other for other in TESTS if (root / other).is_dir()]
@@ -189,15 +192,20 @@ def _load_folder(root: Path, size: int | None) -> ImageData:
                 f"{root}: train and {tests[0].name} differ ({'; '.join(kinds)}): give both the same size, "
                 "colours and sub-folders"
             )
-        splits = Split(train.images, train.labels), Split(test.images, test.labels)
-        return ImageData(name, *splits, None, train.classes, files)
+        splits = [_rows(part, _shuffled(len(part.images))) for part in (train, test)]
+        return ImageData(name, splits[0], splits[1], None, train.classes, files)
     found = picture_folder.read(root, size)
     n = len(found.images)
     if n < 2:
         raise ValueError(f"{root}: one picture in it: give 2 or more")
-    order = np.random.default_rng(0).permutation(n)
-    parts = np.sort(order[max(n // HELD_OUT, 1) :]), np.sort(order[: max(n // HELD_OUT, 1)])
-    splits = [
-        Split(found.images[rows], None if found.labels is None else found.labels[rows]) for rows in parts
-    ]
-    return ImageData(name, splits[0], splits[1], None, found.classes, files)
+    order, held = _shuffled(n), max(n // HELD_OUT, 1)
+    train, test = _rows(found, order[held:]), _rows(found, order[:held])
+    return ImageData(name, train, test, None, found.classes, files)
+
+
+def _shuffled(n: int) -> np.ndarray:
+    return np.random.default_rng(0).permutation(n)
+
+
+def _rows(found: picture_folder.Pictures, rows: np.ndarray) -> Split:
+    return Split(found.images[rows], None if found.labels is None else found.labels[rows])
