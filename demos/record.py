@@ -88,7 +88,8 @@ def main(config: Config) -> None:
     tried = play(config, model, venv)
     kept = [episode for episode in tried if wanted(config, episode)]
     returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in tried])
-    demos = replace(enjoy.as_demonstrations(env, venv, kept), expert_return=float(np.mean(returns)))
+    demos = enjoy.as_demonstrations(env, kwargs, venv, kept)
+    demos = replace(demos, expert_return=float(np.mean(returns)))
     spaces = native_spaces(venv)
     venv.close()
     seeds = [episode.seed for episode in kept]
@@ -96,8 +97,8 @@ def main(config: Config) -> None:
     if config.out:
         extra = {"seeds": np.array(seeds), "attempt_returns": returns, "attempt_lengths": lengths}
         save(config.out, demos, extra)
-    where = save_minari(config.minari, demos, seeds, kwargs) if config.minari else None
-    print(report(demos.fit(*spaces, env)))
+    where = save_minari(config.minari, demos, seeds) if config.minari else None
+    print(report(demos.fit(*spaces, env, kwargs.get("max_episode_steps"))))
     for path in (config.out, where):
         if path:
             print(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,7 +87,7 @@ def main(config: Config) -> dict[str, Any]:
         f"episodes), length {result['mean_length']:.4g}"
     )
     if config.record:
-        demos = as_demonstrations(setup.env, venv, played)
+        demos = as_demonstrations(setup.env, setup.env_kwargs, venv, played)
         demonstrations.save(config.record, demos, {"seeds": np.array([episode.seed for episode in played])})
         print(config.record)
     modes = venv.get_attr("metadata")[0].get("render_modes", [])
@@ -174,11 +174,14 @@ def summary(played: Sequence[Played]) -> dict[str, Any]:
     }
 
 
-def as_demonstrations(env: str, venv: Any, played: Sequence[Played]) -> Demonstrations:
+def as_demonstrations(
+    env: str, env_kwargs: Mapping[str, Any], venv: Any, played: Sequence[Played]
+) -> Demonstrations:
     """Episodes as demonstrations: actions as `gymnasium.make(env)` takes them, in its own units.
 
     Args:
         env: Gymnasium id.
+        env_kwargs: Arguments of `gymnasium.make` beside it.
         venv: The environment that was played, whose Box actions may be rescaled.
         played: At least one episode.
     """
@@ -200,7 +203,7 @@ def as_demonstrations(env: str, venv: Any, played: Sequence[Played]) -> Demonstr
         obs, ended = episode.obs.astype(np.float32), episode.terminated
         episodes.append(Episode(obs, actions, episode.rewards, terminated=ended, truncated=not ended))
     returns = [episode.rewards.sum(dtype=np.float64) for episode in played]
-    return Demonstrations(tuple(episodes), env, float(np.mean(returns)), "recorded")
+    return Demonstrations(tuple(episodes), env, float(np.mean(returns)), "recorded", dict(env_kwargs))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ def new_plan(config: Config) -> dict[str, Any]:
     if (config.subsample or 1) > longest:
         asked = f"--subsample {config.subsample}"
         raise ValueError(f"{asked}: the longest demonstration has {longest} steps, give that at most")
+    if config.env_kwargs is None and demos.env_kwargs:
+        print(f"environment as recorded: {', '.join(f'{k}:{v}' for k, v in demos.env_kwargs.items())}")
+        config = replace(config, env_kwargs=dict(demos.env_kwargs))
     env, cloning = demos.env_id or "", config.algo == "bc"
     setting = config.setting or "default"
     algo = "ppo" if cloning else config.algo or ("trpo" if setting == "paper" else "ppo")
@@ -125,7 +128,8 @@ def new_plan(config: Config) -> dict[str, Any]:
     }
     if config.bc_epochs is None:
         rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
-        plan["bc_epochs"] = cloning_epochs(rows) if cloning else preset.bc_epochs * demos.has_actions
+        most = cloning_epochs(rows)
+        plan["bc_epochs"] = most if cloning else min(preset.bc_epochs, most) * demos.has_actions
     if not demos.has_actions:
         imitation.check_without_actions(plan)
     if config.form:
@@ -247,6 +251,9 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
         if plan["bc_epochs"]:
             cloning.check(model, *demos.transitions(plan["subsample"], setup.seed)[:2])
         print(demonstrations.report(demos))
+        doubt = None if plan["reward"] else imitation.doubtful_form(demos, plan)
+        if doubt:
+            print(f"warning: {doubt}", file=sys.stderr)
         if plan["subsample"] > 1:
             n = len(demos.transitions(plan["subsample"], setup.seed).obs)
             print(f"{n:,} of the steps are imitated, by --subsample {plan['subsample']}")
@@ -264,6 +271,7 @@ def begin(plan: dict[str, Any], model: Any) -> None:
 
     setup = training.Setup.from_dict(plan["setup"])
     steps = imitation.load_demonstrations(plan, setup).transitions(plan["subsample"], setup.seed)
+    print(f"cloning {len(steps.obs):,} steps, {plan['bc_epochs']:,} times over", flush=True)
     metrics = cloning.clone(model, steps.obs, steps.action, epochs=plan["bc_epochs"], seed=setup.seed)
     print("behaviour cloning: " + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items()))
 

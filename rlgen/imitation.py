@@ -41,9 +41,22 @@ def load_demonstrations(plan: dict[str, Any], setup: Setup) -> Demonstrations:
     limit = setup.env_kwargs.get("max_episode_steps")
     demos = demonstrations.load(plan["demos"], env_id=setup.env, time_limit=limit).take(plan["n_demos"])
     venv = training.make_env(replace(setup, n_envs=1, normalize_obs=False, normalize_reward=False))
-    fitted = demos.fit(*demonstrations.native_spaces(venv), setup.env)
+    fitted = demos.fit(*demonstrations.native_spaces(venv), setup.env, limit)
     venv.close()
     return fitted
+
+
+def doubtful_form(demos: Demonstrations, plan: dict[str, Any]) -> str | None:
+    """What to say where a reward that is positive at every step will put off the ends that experts seek."""
+    ended = sum(episode.terminated for episode in demos.episodes)
+    rules = plan["reward_params"]
+    if ended * 2 < len(demos.episodes) or rules.get("form") != "positive" or rules.get("absorbing"):
+        return None
+    return (
+        f"{ended} of {len(demos.episodes)} demonstrations end before the time limit, and the reward, above 0 "
+        "at every step, pays for going on: if they end in success, pass --form negative, else "
+        "--reward-params absorbing:True"
+    )
 
 
 def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> LearnedReward:

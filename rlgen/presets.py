@@ -257,9 +257,9 @@ IMITATION_PAPER = ImitationPreset(
 )
 """TRPO as published: batches of 50,000 steps, networks of 2 x 100 tanh. Departures: Adam fits the values,
 from observations alone (there: a natural gradient, and the time as an input), the policy's observations go
-through the demonstrations' statistics as they stand (there: updated by its own batches), its last layer
-starts small (there: at 0), and the line search takes any improvement (there: a tenth of the expected one).
-Humanoid had 75M steps as published: pass -n 75e6."""
+through the demonstrations' statistics as they stand, deviations of 0.1 at least (there: updated by its own
+batches), its last layer starts small (there: at 0), and the line search takes any improvement (there: a tenth
+of the expected one). Humanoid had 75M steps as published: pass -n 75e6."""
 
 
 def imitation_preset_for(env: str, algo: str, setting: str = "default") -> tuple[str, ImitationPreset]:

@@ -22,18 +22,36 @@ ADVICE = (
     "first whether the file fits (python -m rlgen.demonstrations inspect)"
 )
 TRY_ON_POLICY = "gradient_penalty:10 or learning_rate:1e-4 or updates_per_transition:0.002, --bc-epochs 100"
-TRY_OFF_POLICY = "updates_per_transition:0.25 or learning_rate:1e-4 or gradient_target:0.3"
+TRY_OFF_POLICY = (
+    "updates_per_transition:0.25 or learning_rate:1e-4 or gradient_target:0.3 or statistics:expert_all"
+)
+
+
+LONGEST_EPISODE = 100_000
+"""Steps after which an episode of random actions is taken to have no end."""
 
 
 def random_return(setup: Setup, episodes: int = 10) -> float:
-    """Mean return of uniformly random actions, the same for every seed of the run."""
+    """Mean return of uniformly random actions, the same for every seed of the run.
+
+    Raises:
+        ValueError: An episode that does not end.
+    """
     venv = make_env(replace(setup, n_envs=1, seed=RANDOM_SEED, normalize_obs=False, normalize_reward=False))
     venv.action_space.seed(RANDOM_SEED)
     venv.reset()
     returns: list[float] = []
+    steps = 0
     while len(returns) < episodes:
         _, _, _, infos = venv.step(np.stack([venv.action_space.sample()]))
-        returns += [info["episode"]["r"] for info in infos if "episode" in info]
+        ended = [info["episode"]["r"] for info in infos if "episode" in info]
+        returns += ended
+        steps = 0 if ended else steps + 1
+        if steps >= LONGEST_EPISODE:
+            raise ValueError(
+                f"an episode of {setup.env} has not ended after {steps:,} random steps: give it a time "
+                "limit, --env-kwargs max_episode_steps:1000"
+            )
     venv.close()
     return float(np.mean(returns))
 

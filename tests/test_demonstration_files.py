@@ -310,6 +310,14 @@ STRANGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
         lambda tmp: npz(rlgen() | {"truncated": flags(2, 8)}),
         "truncated is set at step 2",
     ),
+    "arguments that are no json": (
+        lambda tmp: npz(rlgen() | {"env_kwargs": np.array("{g: 5")}),
+        "env_kwargs is no json",
+    ),
+    "arguments that are no object": (
+        lambda tmp: npz(rlgen() | {"env_kwargs": np.array("[5]")}),
+        "env_kwargs is [5]: give a json object",
+    ),
     "d4rl without ends": (
         lambda tmp: npz({key: value for key, value in d4rl().items() if key != "timeouts"}),
         "neither timeouts nor next_observations tell where episodes end",

@@ -214,3 +214,29 @@ def test_what_the_environment_would_not_do_is_warned_of(episodes, told):
         pendulum(*episodes).fit(space, TORQUE, "Pendulum-v1")
     assert len(seen) == (told is not None)
     assert told is None or told in str(seen[0].message)
+
+
+def test_a_time_limit_that_is_not_the_registered_one_is_gone_by():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pendulum(episode(400)).fit(BOX, TORQUE, "Pendulum-v1", 400)
+    with pytest.warns(UserWarning, match="an episode has 60 steps, Pendulum-v1 ends after 50"):
+        pendulum(episode(60)).fit(BOX, TORQUE, "Pendulum-v1", 50)
+
+
+def test_a_d4rl_file_of_whole_episodes_keeps_the_last_without_a_flag(tmp_path):
+    obs = np.arange(24, dtype=np.float32).reshape(8, 3)  # two episodes of 4 observations
+    steps = {"observations": np.delete(obs, [3, 7], 0), "next_observations": np.delete(obs, [0, 4], 0)}
+    rest = {"actions": np.zeros((6, 1), np.float32), "rewards": np.ones(6), "terminals": np.zeros(6, bool)}
+    np.savez(tmp_path / "whole.npz", **steps, **rest)
+    found = demonstrations.load(tmp_path / "whole.npz", env_id="Pendulum-v1").episodes
+    assert [len(one) for one in found] == [3, 3] and all(one.truncated for one in found)
+    np.testing.assert_array_equal(np.concatenate([one.obs for one in found]), obs)
+    np.savez(tmp_path / "part.npz", **steps, **rest, timeouts=np.arange(6) == 2)
+    assert len(demonstrations.load(tmp_path / "part.npz", env_id="Pendulum-v1").episodes) == 1
+
+
+def test_a_folder_of_hugging_face_is_told_what_to_become(tmp_path):
+    (tmp_path / "dataset_info.json").write_text("{}")
+    with pytest.raises(ValueError, match="write an npz, as demos/README.md describes"):
+        demonstrations.load(tmp_path)

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 import rlgen
-from rlgen import cli, demonstrations, session
+from rlgen import cli, demonstrations, scores, session
 from rlgen.demonstrations import Demonstrations, Episode
 from rlgen.folder import read_config
 from rlgen.gail import BC_STEPS, Config, main, new_plan, planned_flags
-from rlgen.imitation import load_demonstrations, make_reward
+from rlgen.imitation import doubtful_form, load_demonstrations, make_reward
 from rlgen.presets import IMITATION_DEFAULTS
 from rlgen.rewards import GAIL, Transitions, load_reward, save_reward
 from rlgen.scores import WON_TRANSITIONS, ImitationReport, random_return, score, verdict
@@ -279,6 +279,24 @@ def test_where_there_are_no_actions_none_are_cloned(others, tmp_path):
     assert (run / "reward.pt").exists()
 
 
+def test_ends_that_a_reward_above_0_would_put_off_are_warned_of(file, others):
+    def doubt(demos: str, **params: object) -> str | None:
+        plan = new_plan(Config(demos=demos, reward_params=params))
+        return doubtful_form(demonstrations.load(demos), plan)
+
+    ended = str(others / "CartPole-v1.npz")
+    assert "1 of 1 demonstrations end before the time limit" in (doubt(ended) or "")
+    assert doubt(ended, absorbing=True) is doubt(ended, form="negative") is doubt(str(file)) is None
+
+
+def test_many_demonstrations_are_cloned_fewer_times(others, tmp_path):
+    few = demonstrations.load(others / "Walker2d-v5.npz")
+    obs, actions = np.zeros((15_001, 17), np.float32), np.zeros((15_000, 6), np.float32)
+    many = Episode(obs, actions, None, False, True)
+    demonstrations.save(tmp_path / "many.npz", replace(few, episodes=(many,)))
+    assert new_plan(Config(demos=str(tmp_path / "many.npz")))["bc_epochs"] == BC_STEPS // 59
+
+
 def test_ends_are_counted_before_subsampling():
     """Policy and expert end at the same rate, and the absorbing state tells nothing, whatever the seed."""
     generator = np.random.default_rng(0)
@@ -443,6 +461,12 @@ def test_a_return_without_a_scale_has_no_score():
     report.model = SimpleNamespace(ep_info_buffer=[{"r": 5.0}], logger=logger)  # type: ignore[assignment]
     report.on_rollout_end()
     assert logged == {}
+
+
+def test_an_episode_of_random_actions_has_an_end(monkeypatch):
+    monkeypatch.setattr(scores, "LONGEST_EPISODE", 150)
+    with pytest.raises(ValueError, match="has not ended after 150 random steps: give it a time limit"):
+        random_return(Setup("Pendulum-v1", algo="ppo"))
 
 
 def test_random_return_is_that_of_uniform_actions():

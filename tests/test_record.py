@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_wrapper
 
 from benchmarks.gail_mujoco import FINAL_SEED
 from demos.record import Config, main
-from rlgen import GAIL, cli, demonstrations, enjoy, runs, train_vime
+from rlgen import GAIL, cli, demonstrations, enjoy, gail, runs, train_vime
 from rlgen.recorder import TransitionRecorder, stack
 from rlgen.training import EVAL_SEED
 
@@ -169,7 +169,7 @@ def test_an_agent_saved_with_gym_is_recorded(agent, tmp_path):
     assert played.obs.tobytes() == new.obs.tobytes() and "gym" not in sys.modules
 
 
-def test_minari_knows_the_arguments_of_the_environment_and_its_id_is_checked_first(tmp_path, monkeypatch):
+def test_arguments_of_the_environment_are_kept_and_an_id_is_checked_first(tmp_path, monkeypatch, capsys):
     minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     for wrong in ("pendulum", "a pendulum-v0"):
@@ -177,7 +177,7 @@ def test_minari_knows_the_arguments_of_the_environment_and_its_id_is_checked_fir
             main(Config(tmp_path / "nowhere", minari=wrong))
     config = train_vime.Config(
         env="Pendulum-v1",
-        env_kwargs={"g": 5.0},
+        env_kwargs={"g": 5.0, "max_episode_steps": 50},
         bonus="none",
         total_timesteps=64,
         n_envs=1,
@@ -185,8 +185,16 @@ def test_minari_knows_the_arguments_of_the_environment_and_its_id_is_checked_fir
         hyperparams={"n_steps": 64, "batch_size": 64, "n_epochs": 1},
         log_folder=tmp_path,
     )
-    record = Config(train_vime.main(config), minari="test/light-v0", episodes=1)
+    out = tmp_path / "light.npz"
+    record = Config(train_vime.main(config), out, minari="test/light-v0", episodes=1)
     main(record)
+    for file in ("test/light-v0", str(out)):
+        assert demonstrations.load(file).env_kwargs == config.env_kwargs
+        imitate = gail.Config(demos=file)
+        assert gail.new_plan(imitate)["setup"]["env_kwargs"] == config.env_kwargs
+        assert "environment as recorded: g:5.0, max_episode_steps:50" in capsys.readouterr().out
+        heavy = replace(imitate, env_kwargs={"g": 20.0})
+        assert gail.new_plan(heavy)["setup"]["env_kwargs"] == {"g": 20.0}
     assert minari.load_dataset("test/light-v0").env_spec.kwargs["g"] == 5.0
     with pytest.raises(ValueError, match="there is one in"):
         main(replace(record, agent=tmp_path / "nowhere"))

@@ -21,8 +21,8 @@ arg = tyro.conf.arg
 class Config:
     """Check demonstrations against their environment, print a report, and draw the histogram of returns.
 
-    Reads our npz, a Minari dataset (id or path), the npz of imitation, flat D4RL-style npz or HDF5, and the
-    HDF5 of openai/imitation. Nothing is unpickled.
+    Reads our npz, a Minari dataset (id or path), the legacy npz of imitation, flat D4RL-style npz or HDF5,
+    and the HDF5 of openai/imitation. Nothing is unpickled.
     """
 
     command: tyro.conf.Positional[Annotated[str, cli.choice(("inspect",), "inspect")]]
@@ -55,8 +55,9 @@ def main(config: Config) -> None:
     limit = (config.env_kwargs or {}).get("max_episode_steps")
     demos = load(config.file, env_id=config.env, time_limit=limit, download=config.download)
     assert demos.env_id is not None
-    venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=config.env_kwargs or {}))
-    demos = demos.fit(*native_spaces(venv), demos.env_id)
+    kwargs = config.env_kwargs or demos.env_kwargs or {}
+    venv = training.make_env(training.Setup(env=demos.env_id, env_kwargs=kwargs))
+    demos = demos.fit(*native_spaces(venv), demos.env_id, kwargs.get("max_episode_steps"))
     venv.close()
     print(report(demos))
     if demos.returns is None:

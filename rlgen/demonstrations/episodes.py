@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +48,8 @@ class Demonstrations:
     """Mean return of all that the expert played, the episodes left out here included; None if unknown."""
     source: str
     """The file or Minari id they come from."""
+    env_kwargs: Mapping[str, Any] | None = None
+    """Arguments of `gymnasium.make` with which they were recorded, JSON values; None if unknown."""
     action_size: int | None = None
     """Size A of an action as learned rewards see it; None until `fit`."""
 
@@ -85,7 +89,13 @@ class Demonstrations:
             raise ValueError(f"{self.source} has {most} episodes: {n} cannot be taken, give 1 to {most}")
         return replace(self, episodes=self.episodes[:n])
 
-    def fit(self, observation_space: spaces.Space, action_space: spaces.Space, env_id: str) -> Demonstrations:
+    def fit(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        env_id: str,
+        time_limit: int | None = None,
+    ) -> Demonstrations:
         """A copy for training: checked against the environment, actions as learned rewards see them.
 
         Warns of observations outside the environment's bounds, and of episodes beyond its time limit.
@@ -94,6 +104,7 @@ class Demonstrations:
             observation_space: Of the environment; a Box.
             action_space: Of the environment as `gymnasium.make` gives it, before RescaleAction.
             env_id: For messages.
+            time_limit: Steps after which the environment ends, where that is not as registered.
 
         Raises:
             ValueError: Another environment, other sizes, actions outside the action space, fitted before.
@@ -104,7 +115,8 @@ class Demonstrations:
             raise ValueError(f"{self.source} holds demonstrations of {self.env_id}, not of {env_id}")
         first = self.episodes[0].actions
         check_sizes(self.obs_size, first, observation_space, action_space, env_id)
-        for doubt in doubts([episode.obs for episode in self.episodes], observation_space, env_id):
+        obs = [episode.obs for episode in self.episodes]
+        for doubt in doubts(obs, observation_space, env_id, time_limit):
             warnings.warn(f"{self.source}: {doubt}", stacklevel=2)
         fitted = [
             replace(

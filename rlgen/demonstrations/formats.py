@@ -2,8 +2,9 @@
 
 =========================  ================================================================================
 rlgen's npz                obs (N + E, ...), acts, rews, terminated, truncated (N, ...), episode_lengths (E,);
-                           acts and rews may be missing; attempt_returns or expert_return, env_id if known
-HCAI imitation's npz       obs (N + E, ...), acts (N, ...), indices (E - 1,), terminal (E,); rews if known
+                           acts and rews may be missing; attempt_returns or expert_return, env_id and
+                           env_kwargs (json) if known
+imitation's legacy npz     obs (N + E, ...), acts (N, ...), indices (E - 1,), terminal (E,); rews if known
 D4RL-style npz or HDF5     observations, actions, rewards, terminals, timeouts, next_observations (N, ...)
 openai/imitation's HDF5    obs_B_T_Do, a_B_T_Da, r_B_T padded to the longest episode, len_B (B,)
 =========================  ================================================================================
@@ -14,14 +15,16 @@ What is not in a file is settled so:
   as truncated, any other end as terminated. `infos`, a pickle, is skipped.
 - Without `next_observations` the successor of the last step is unknown, and D4RL and openai episodes lose
   that step, its reward, and with it a true end: they count as truncated.
-- Without `timeouts` a D4RL episode also ends where the next observation is not `next_observations`.
+- Without `timeouts` a D4RL episode also ends where the next observation is not `next_observations`, and
+  where the file does.
 - What follows the last end in a D4RL file is a part of an episode, and left out unless it is all there is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +39,7 @@ class Contents(NamedTuple):
     episodes: tuple[Episode, ...]
     env_id: str | None = None
     expert_return: float | None = None
+    env_kwargs: dict[str, Any] | None = None
 
 
 class Format(NamedTuple):
@@ -100,8 +104,26 @@ def read_rlgen(file: Arrays, time_limit: int | None) -> Contents:
             if values.dtype.kind not in "iuf" or values.size == 0 or not np.isfinite(values).all():
                 raise ValueError(f"{name} is {values.dtype} of shape {values.shape}: give finite numbers")
             expert_return = float(np.mean(values))
-    env_id = arrays.text("env_id", file.read("env_id")) if "env_id" in file.names else None
-    return Contents(episodes, env_id, expert_return)
+    texts = {
+        name: arrays.text(name, file.read(name)) for name in ("env_id", "env_kwargs") if name in file.names
+    }
+    kwargs = env_arguments(texts["env_kwargs"]) if "env_kwargs" in texts else None
+    return Contents(episodes, texts.get("env_id"), expert_return, kwargs)
+
+
+def env_arguments(text: str) -> dict[str, Any]:
+    """The arguments of `gymnasium.make` in a json, but for how to render.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"env_kwargs is no json ({error}): write it again") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"env_kwargs is {found!r}: give a json object such as {{}}")
+    return {name: value for name, value in found.items() if name != "render_mode"}
 
 
 def read_imitation(file: Arrays, time_limit: int | None) -> Contents:
@@ -156,7 +178,7 @@ def read_d4rl(file: Arrays, time_limit: int | None) -> Contents:
         return Contents(without_last(obs, acts, rews, lengths))
     if following.shape[1] != obs.shape[1]:
         raise ValueError(f"next_observations has {following.shape[1]} features, observations {obs.shape[1]}")
-    wrong = _breaks(obs, following[:n]) & ~done[:n]
+    wrong = (_breaks(obs, following[:n]) & ~done[:n])[:-1]
     if wrong.any():
         raise ValueError(
             f"the observation after row {np.argmax(wrong)} is not its next_observations, and no episode ends "
@@ -176,7 +198,7 @@ def _breaks(obs: np.ndarray, following: np.ndarray | None) -> np.ndarray:
             f"next_observations has shape {following.shape}, observations {obs.shape}: write it again"
         )
     same = np.isclose(following[:-1], obs[1:], rtol=1e-5, atol=1e-6).all(axis=1)
-    return np.append(~same, False)
+    return np.append(~same, True)
 
 
 def read_openai(file: Arrays, time_limit: int | None) -> Contents:

@@ -48,7 +48,9 @@ def load(
         env_id = _environment(contents.env_id, env_id)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return Demonstrations(contents.episodes, env_id, contents.expert_return, str(path_or_id))
+    return Demonstrations(
+        contents.episodes, env_id, contents.expert_return, str(path_or_id), contents.env_kwargs
+    )
 
 
 def _locate(path_or_id: str, download: bool) -> Path:
@@ -58,6 +60,11 @@ def _locate(path_or_id: str, download: bool) -> Path:
         return path
     if path.is_dir():
         found = minari_dataset.find(path)
+        if found is None and (path / "dataset_info.json").is_file():
+            raise ValueError(
+                f"{path}: a folder of Hugging Face datasets, as imitation's serialize.save writes: read it "
+                "there and write an npz, as demos/README.md describes"
+            )
         if found is None:
             raise ValueError(
                 f"{path}: a folder without a Minari dataset in HDF5: give a file, or such a folder"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from rlgen.demonstrations import arrays
 from rlgen.demonstrations.container import Arrays
 from rlgen.demonstrations.episodes import Demonstrations, Episode
-from rlgen.demonstrations.formats import Contents, ends, split
+from rlgen.demonstrations.formats import Contents, ends, env_arguments, split
 
 DATA = "main_data.hdf5"
 EXPERT = "rlgen_expert_return"
@@ -48,9 +48,12 @@ def read_minari(file: Arrays, path: Path) -> Contents:
     names = [name for name in file.names if name.startswith("episode_") and name[8:].isdecimal()]
     episodes = [_read_episode(file, name) for name in sorted(names, key=lambda name: int(name[8:]))]
     metadata = _read_metadata(path.with_name("metadata.json"))
-    expert_return = metadata.get(EXPERT)
+    expert_return, spec = metadata.get(EXPERT), _env_spec(metadata)
     return Contents(
-        tuple(episodes), _env_id(metadata), None if expert_return is None else float(expert_return)
+        tuple(episodes),
+        spec["id"] if spec else None,
+        None if expert_return is None else float(expert_return),
+        _env_arguments(spec) if spec else None,
     )
 
 
@@ -78,13 +81,24 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _env_id(metadata: dict[str, Any]) -> str | None:
-    """The id in `env_spec`, json within json."""
+def _env_spec(metadata: dict[str, Any]) -> dict[str, Any] | None:
+    """What `env_spec`, json within json, says of an environment that it names."""
     try:
-        env_id = json.loads(metadata["env_spec"])["id"]
+        spec = json.loads(metadata["env_spec"])
+        return spec if isinstance(spec["id"], str) else None
     except (KeyError, TypeError, ValueError):
         return None
-    return env_id if isinstance(env_id, str) else None
+
+
+def _env_arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    """In what the recorded environment was not as registered, as arguments of `gymnasium.make`."""
+    registered = gym.registry.get(spec["id"])
+    usual, limit = (registered.kwargs, registered.max_episode_steps) if registered else ({}, None)
+    given = env_arguments(json.dumps(spec.get("kwargs") or {}))
+    found = {name: value for name, value in given.items() if usual.get(name, ...) != value}
+    if limit and spec.get("max_episode_steps") not in (None, limit):
+        found["max_episode_steps"] = spec["max_episode_steps"]
+    return found
 
 
 def download(dataset_id: str) -> None:
@@ -99,7 +113,7 @@ def download(dataset_id: str) -> None:
             _package().download_dataset(dataset_id)
     except ImportError as error:
         raise ValueError(f"cannot download ({error}): pip install 'minari[hf]'") from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each client has exceptions of its own, and they change with versions
         raise ValueError(f"cannot download the Minari dataset {dataset_id!r}: {error}") from error
 
 
@@ -127,7 +141,6 @@ def save_minari(
     dataset_id: str,
     demos: Demonstrations,
     seeds: Sequence[int] | None = None,
-    env_kwargs: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write demonstrations as a new Minari dataset; `load` reads the same numbers back.
 
@@ -135,7 +148,6 @@ def save_minari(
         dataset_id: Such as mujoco/hopper/expert-v0.
         demos: As recorded or loaded, before `fit`; with actions and rewards.
         seeds: Of each episode's reset, if known.
-        env_kwargs: Arguments of `gymnasium.make` with which they were recorded.
 
     Returns:
         The dataset's folder.
@@ -156,7 +168,7 @@ def save_minari(
         )
     buffer = import_module("minari.data_collector.episode_buffer").EpisodeBuffer
     try:
-        env = gym.make(demos.env_id, disable_env_checker=True, **(env_kwargs or {}))
+        env = gym.make(demos.env_id, disable_env_checker=True, **(demos.env_kwargs or {}))
         dtype = env.observation_space.dtype
         buffers = [
             buffer(

@@ -104,13 +104,16 @@ def check_sizes(
         )
 
 
-def doubts(obs: list[np.ndarray], space: spaces.Space, env_id: str) -> list[str]:
+def doubts(
+    obs: list[np.ndarray], space: spaces.Space, env_id: str, time_limit: int | None = None
+) -> list[str]:
     """What speaks against an environment, though an environment may break its own word.
 
     Args:
         obs: (T + 1, O) of each episode, raw.
         space: The environment's observation space, flat.
-        env_id: Its id, for its time limit.
+        env_id: Its id.
+        time_limit: In steps, where it is not the registered one.
     """
     found = []
     if isinstance(space, spaces.Box):
@@ -127,7 +130,7 @@ def doubts(obs: list[np.ndarray], space: spaces.Space, env_id: str) -> list[str]
                 f"from {low[k]:.4g} to {high[k]:.4g}: store them raw, not normalised"
             )
     spec = gym.registry.get(env_id.rpartition(":")[2])
-    limit = spec.max_episode_steps if spec else None
+    limit = time_limit or (spec.max_episode_steps if spec else None)
     longest = max(map(len, obs)) - 1
     if limit and longest > limit:
         found.append(f"an episode has {longest} steps, {env_id} ends after {limit}: is it another task?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def as_arrays(demos: Demonstrations) -> dict[str, np.ndarray]:
     found["episode_lengths"] = lengths
     if demos.env_id is not None:
         found["env_id"] = np.array(demos.env_id)
+    if demos.env_kwargs is not None:
+        found["env_kwargs"] = np.array(json.dumps(dict(demos.env_kwargs)))
     if demos.expert_return is not None:
         found["expert_return"] = np.array(demos.expert_return)
     return found
