@@ -84,7 +84,7 @@ class Task:
 
 
 TASKS = {
-    "Humanoid-v5": Task("Humanoid.npz", (12,), 20_000_000, 1, Published(9575, 123, {80: 10201})),
+    "Humanoid-v5": Task("Humanoid.npz", (12,), 6_000_000, 1, Published(9575, 123, {80: 10201})),
     "Ant-v5": Task("Ant-ho.npz", (4, 25), 4_000_000, 3, Published(4228, -70, {4: 3187, 25: 4133}), 500_000),
     "Walker2d-v5": Task("Walker2d-ho.npz", (4, 25), 3_000_000, 3, Published(6717, 1, {4: 4878, 25: 6832})),
     "HalfCheetah-v5": Task(

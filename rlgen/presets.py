@@ -206,7 +206,7 @@ def _careful(steps: int) -> dict[str, ImitationPreset]:
 
 def _humanoid() -> ImitationPreset:
     """As for bodies that fall; in 365 dimensions a slope of 1 would set the two sides' logits 25 apart."""
-    careful = _careful(20_000_000)["ppo"]
+    careful = _careful(6_000_000)["ppo"]
     policy = {**careful.hyperparams["policy_kwargs"], "net_arch": [256, 256]}
     return replace(
         careful,
