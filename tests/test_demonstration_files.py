@@ -316,7 +316,7 @@ STRANGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
     ),
     "arguments that are no object": (
         lambda tmp: npz(rlgen() | {"env_kwargs": np.array("[5]")}),
-        "env_kwargs is [5]: give a json object",
+        "env_kwargs is .5.: give a json object",
     ),
     "d4rl without ends": (
         lambda tmp: npz({key: value for key, value in d4rl().items() if key != "timeouts"}),
