@@ -63,7 +63,7 @@ def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> Learn
     """A new discriminator, as the plan wants it.
 
     Raises:
-        ValueError: an unknown or bad setting.
+        ValueError: an unknown or bad setting, or one that the memory has no room for.
     """
     own = {
         "expert": demos.transitions(plan["subsample"], seed),
@@ -73,7 +73,14 @@ def make_reward(plan: dict[str, Any], demos: Demonstrations, seed: int) -> Learn
     }
     for name in own.keys() & plan["reward_params"].keys():
         raise ValueError(f"{name} is no setting of the reward: see --demos, --setting and --seed")
-    return GAIL(**own, **plan["reward_params"])
+    try:
+        return GAIL(**own, **plan["reward_params"])
+    except (RuntimeError, MemoryError) as error:
+        if "alloc" not in str(error):
+            raise
+        raise ValueError(
+            f"the reward does not fit into the memory ({error}): lower pool_size or hidden in --reward-params"
+        ) from error
 
 
 def trained_reward(file: str, env: str, venv: VecEnv) -> LearnedReward:

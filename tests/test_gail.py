@@ -289,6 +289,13 @@ def test_ends_that_a_reward_above_0_would_put_off_are_warned_of(file, others):
     assert doubt(ended, absorbing=True) is doubt(ended, form="negative") is doubt(str(file)) is None
 
 
+def test_a_reward_too_large_for_the_memory_is_refused(file, tmp_path, capsys):
+    argv = ["--demos", str(file), "-f", str(tmp_path / "logs"), "--reward-params", "pool_size:1000000000000"]
+    assert cli.run(main, Config, argv) == 2
+    assert "lower pool_size or hidden in --reward-params" in capsys.readouterr().err
+    assert not (tmp_path / "logs").exists()
+
+
 def test_many_demonstrations_are_cloned_fewer_times(others, tmp_path):
     few = demonstrations.load(others / "Walker2d-v5.npz")
     obs, actions = np.zeros((15_001, 17), np.float32), np.zeros((15_000, 6), np.float32)
