@@ -157,7 +157,6 @@ def test_pictures_without_labels(folder, model):
         (["--model", "improved_gan", "--data", "mnist", "--settings", "n_classes:1"], "set by the data"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "pixel_scale:0"], "pixel_scale is 0"),
         (["--model", "vae", "--data", "mnist-static", "--settings", "hidden:[]"], "hidden is empty"),
-        (["--model", "vae", "--data", "mnist-static", "--settings", "channels:3"], "leave it out"),
         (["--model", "pixelcnn", "--data", "mnist", "--settings", "first_kernel:1"], "does not fit"),
         (["--model", "resnet_vae", "--data", "mnist", "--settings", "latent_channels:0"], "does not fit"),
         (["--model", "dcgan", "--data", "mnist", "--epochs", "0"], "at least 1"),

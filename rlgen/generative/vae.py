@@ -80,7 +80,7 @@ class VAE(Autoencoder):
         seed: Of the first parameters.
 
     Raises:
-        ValueError: An unknown network, no hidden units, or settings of what the model does not have.
+        ValueError: An unknown network, or no hidden units.
 
     References:
         Kingma and Welling 2013 (arXiv 1312.6114), section 3; Kingma et al. 2016 (arXiv 1606.04934),
@@ -96,14 +96,6 @@ class VAE(Autoencoder):
             raise ValueError(f"network is {config.network!r}: choose one of {', '.join(NETWORKS)}")
         if not config.hidden:
             raise ValueError("hidden is empty: give the encoder a linear layer at least, such as (400,)")
-        absent = ("channels",) if config.network == "dense" else ()
-        absent += () if config.flow else ("flow_hidden", "context_size", "forget_bias")
-        for name in absent:
-            if getattr(config, name) != getattr(VAEConfig, name):
-                raise ValueError(
-                    f"{name} is {getattr(config, name)}, but nothing in network {config.network!r} with flow "
-                    f"{config.flow} has one: leave it out"
-                )
         generator = torch.Generator().manual_seed(seed)
         make_encoder, make_decoder = NETWORKS[config.network]
         self.encoder = make_encoder(config, generator)
