@@ -47,7 +47,7 @@ class Command:
     report: Callable[[Plan], Sequence[BaseCallback]] = lambda plan: ()
     """More callbacks; they run after the learner and before what is printed and written."""
     end: Callable[[Path, LearnReward | None], None] = lambda run, learner: None
-    """What else to leave in the folder of a run that is done."""
+    """What else to leave in the folder of a run that is done, or stopped."""
     flags: Callable[[Any, Plan], Mapping[str, Any]] = lambda options, plan: vars(options)
     """The flags in the terms of a plan, to be compared with that of the run to resume."""
 
@@ -106,6 +106,7 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
             callbacks = [*command.report(plan), Accepted(run, plan)]
             train(run, plan, model, learner, checkpoint, options.progress, callbacks)
     except runs.Stopped as stop:
+        command.end(run, learner)
         print(f"saved; go on with: python -m {cli.module_of(type(options))} --resume {run}")
         raise SystemExit(128 + stop.signal) from None
     finally:  # an early end has a curve too

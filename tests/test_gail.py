@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium.envs.classic_control import PendulumEnv
 
 import rlgen
 from rlgen import cli, demonstrations, scores, session
@@ -225,6 +228,28 @@ def test_a_reward_of_another_environment_is_refused_with_both_sizes(finished, fi
         with pytest.raises(ValueError, match=f"--reward {tmp_path}/other.pt is {told}"):
             main(config)
     assert not list(tmp_path.rglob("config.json"))
+
+
+class Stopping(PendulumEnv):
+    """Sends SIGINT at its step 2,100; random actions make 2,000 for the score."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 2100:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().step(action)
+
+
+def test_a_stopped_run_leaves_its_reward(file, tmp_path, monkeypatch):
+    spec = replace(gym.registry["Pendulum-v1"], id="Stopping-v0", entry_point=Stopping)
+    monkeypatch.setitem(gym.registry, "Stopping-v0", spec)
+    demonstrations.save(tmp_path / "demos.npz", replace(demonstrations.load(file), env_id="Stopping-v0"))
+    flags = {"demos": str(tmp_path / "demos.npz"), "log_folder": tmp_path, "total_timesteps": 10_000}
+    with pytest.raises(SystemExit):
+        main(replace(TINY, **flags, n_envs=1, eval_freq=0))
+    assert load_reward(next(tmp_path.rglob("reward.pt"))).obs_dim == 3
 
 
 def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finished, file, tmp_path, capsys):
