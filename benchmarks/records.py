@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rlgen.files import atomic_write
+from rlgen.files import atomic_write, make_folder
 from rlgen.folder import PACKAGES
 
 RESULTS = Path(__file__).parent / "results"
@@ -54,9 +54,7 @@ def check_results(results: Path) -> None:
         ValueError: No record can be written there.
     """
     try:
-        results.mkdir(parents=True, exist_ok=True)
-        if not os.access(results, os.W_OK):
-            raise PermissionError(f"{results} cannot be written to")
+        make_folder(results)
     except OSError as error:
         raise ValueError(f"--results {results}: no record can be written there ({error})") from error
 

@@ -7,6 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that can be written to, if it is not there.
+
+    Raises:
+        OSError: It cannot be.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written to")
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` write a file, with the ending of `path`, that then takes its place; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)

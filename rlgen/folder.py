@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rlgen
-from rlgen.files import atomic_write
+from rlgen.files import atomic_write, make_folder
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 KEPT = 2  # checkpoints
@@ -36,9 +36,7 @@ def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
     """
     parent = Path(log_folder) / kind
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(parent, os.W_OK):
-            raise PermissionError(f"{parent} cannot be written to")
+        make_folder(parent)
     except OSError as error:
         raise ValueError(f"--log-folder {log_folder}: no folder can be made there ({error})") from error
     name = env.rpartition(":")[2].rpartition("/")[2]

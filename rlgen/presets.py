@@ -187,10 +187,10 @@ IMITATION_DEFAULTS = {algo: _imitation(algo, preset) for algo, preset in DEFAULT
 """By algorithm, for environments without an entry of their own."""
 
 
-def _careful(steps: int) -> dict[str, ImitationPreset]:
+def _careful(steps: int) -> ImitationPreset:
     """For bodies that fall: PPO starts near a clone, and learns slowly from a slow, smooth discriminator."""
     default = IMITATION_DEFAULTS["ppo"]
-    entry = replace(
+    return replace(
         default,
         n_timesteps=steps,
         bc_epochs=1000,
@@ -201,12 +201,11 @@ def _careful(steps: int) -> dict[str, ImitationPreset]:
         },
         settings={"gradient_penalty": 10.0, "learning_rate": 1e-4, "updates_per_transition": 10 / 4096},
     )
-    return {"ppo": entry}
 
 
 def _humanoid() -> ImitationPreset:
     """As for bodies that fall; in 365 dimensions a slope of 1 would set the two sides' logits 25 apart."""
-    careful = _careful(6_000_000)["ppo"]
+    careful = _careful(6_000_000)
     policy = {**careful.hyperparams["policy_kwargs"], "net_arch": [256, 256]}
     return replace(
         careful,
@@ -232,8 +231,8 @@ def _sac_ant() -> ImitationPreset:
 
 
 IMITATION_PRESETS: dict[str, dict[str, ImitationPreset]] = {
-    "Ant-v5": {**_careful(4_000_000), "sac": _sac_ant()},
-    "Walker2d-v5": _careful(3_000_000),
+    "Ant-v5": {"ppo": _careful(4_000_000), "sac": _sac_ant()},
+    "Walker2d-v5": {"ppo": _careful(3_000_000)},
     "Humanoid-v5": {"ppo": _humanoid()},
 }
 
