@@ -190,6 +190,12 @@ def compare(env: str, cells: dict[tuple[str, str], list[Curve]]) -> None:
 
 def main(config: Config) -> None:
     """Train what is missing, then print the table."""
+    for kind, given, known in (
+        ("bonus", config.bonuses, BONUSES),
+        ("environment", config.envs, tuple(STEPS)),
+    ):
+        for name in given:
+            cli.check_known(kind, name, known)
     if not (config.table or config.plot):
         chosen = [
             job

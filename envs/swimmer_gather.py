@@ -53,7 +53,7 @@ class SwimmerGatherEnv(SwimmerEnv):
         **kwargs: Of gymnasium's SwimmerEnv.
 
     Raises:
-        ValueError: A number of objects below 0, or more of them than there are places.
+        ValueError: A number of objects below 0, or more of them than there are places; positions excluded.
     """
 
     def __init__(self, n_apples: int = 8, n_bombs: int = 8, frame_skip: int = 5, **kwargs: Any) -> None:
@@ -62,12 +62,16 @@ class SwimmerGatherEnv(SwimmerEnv):
             raise ValueError(
                 f"n_apples is {n_apples}, n_bombs {n_bombs}: give 0 or more, at most {len(PLACES)} together"
             )
-        kwargs |= {"frame_skip": frame_skip, "exclude_current_positions_from_observation": False}
+        exclude = "exclude_current_positions_from_observation"
+        if exclude in kwargs:
+            raise ValueError(
+                f"{exclude} is {kwargs[exclude]}: leave it out, observations are as in the source"
+            )
         self.is_apple = np.arange(n_apples + n_bombs) < n_apples  # (K,)
         self.objects = np.zeros((n_apples + n_bombs, 2))  # (K, 2), m
         self._kinds = self.is_apple
-        super().__init__(**kwargs)
-        utils.EzPickle.__init__(self, n_apples, n_bombs, **kwargs)
+        super().__init__(frame_skip=frame_skip, **{exclude: False}, **kwargs)
+        utils.EzPickle.__init__(self, n_apples, n_bombs, frame_skip, **kwargs)
         self.observation_space = Box(-np.inf, np.inf, (13 + 2 * N_BINS,), np.float64)
 
     def reset_model(self) -> np.ndarray:

@@ -95,6 +95,12 @@ def install_buffer(model: BaseAlgorithm) -> None:
         ValueError: The model's buffer cannot be relabelled.
     """
     buffer, name = find_buffer(model), type(model).__name__
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None and normalised.norm_obs and model.observation_space.dtype.kind != "f":  # type: ignore[union-attr]
+        raise ValueError(
+            f"{name} would store normalised observations rounded to {model.observation_space.dtype}: wrap "
+            "the environment in gymnasium.wrappers.DtypeObservation(env, np.float32)"
+        )
     if isinstance(model, OnPolicyAlgorithm):
         if type(buffer) not in (RolloutBuffer, RelabelRolloutBuffer):
             raise ValueError(
@@ -127,13 +133,6 @@ def install_buffer(model: BaseAlgorithm) -> None:
         raise ValueError(
             f"{name}'s replay buffer takes time limits for true ends with handle_timeout_termination=False: "
             "leave it out"
-        )
-    normalised = model.get_vec_normalize_env()
-    if normalised is not None and normalised.norm_obs and buffer.observations.dtype.kind != "f":
-        raise ValueError(
-            f"{name} stores the last observation of an episode normalised and then rounded to "
-            f"{buffer.observations.dtype}: wrap the environment in "
-            "gymnasium.wrappers.DtypeObservation(env, np.float32)"
         )
     if type(buffer) is ReplayBuffer:
         relabelling: Any = RelabelReplayBuffer.__new__(RelabelReplayBuffer)

@@ -22,7 +22,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar, get_type_hints
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -147,13 +147,15 @@ def read_pairs(args: Sequence[str]) -> dict[str, Any]:
     """['gamma:0.9', 'ent_coef:auto'] -> {'gamma': 0.9, 'ent_coef': 'auto'}; nothing is executed.
 
     Raises:
-        ValueError: A text that is no pair.
+        ValueError: A text that is no pair, a name that comes twice, or nothing at all.
     """
-    pairs = {}
-    for text in args:
+    pairs: dict[str, Any] = {}
+    for text in _some(args):
         key, colon, value = text.partition(":")
         if not key or not colon:
             raise ValueError(f"{text!r} is not a pair: write name:value, such as gamma:0.9")
+        if key in pairs:
+            raise ValueError(f"{text!r}: {key} is given twice")
         try:
             pairs[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -215,8 +217,9 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
     """Read the flags of a dataclass; --help prints and leaves.
 
     Raises:
-        ValueError: an unknown flag, or a value that cannot be read.
+        ValueError: an unknown flag, a value that cannot be read, or pairs behind more flags than one.
     """
+    _check_repeated(config, argv)
     prog = f"python -m {module_of(config)}"
     told = io.StringIO()
     try:
@@ -231,6 +234,18 @@ def parse(config: type[C], argv: Sequence[str]) -> C:
     if unknown:
         raise ValueError(_unknown(unknown[0], [field.name for field in fields(config)]))  # type: ignore[arg-type]
     return options
+
+
+def _check_repeated(config: type, argv: Sequence[str]) -> None:
+    """Refuse a second flag of pairs, which would take the place of the first and drop its pairs."""
+    for name, hint in get_type_hints(config, include_extras=True).items():
+        metadata = getattr(hint, "__metadata__", ())
+        if PAIRS in metadata:
+            aliases = [alias for part in metadata for alias in getattr(part, "aliases", None) or ()]
+            flags = {f"--{name}", f"--{name.replace('_', '-')}", *aliases}
+            given = [text for text in argv if text.partition("=")[0] in flags]
+            if len(given) > 1:
+                raise ValueError(f"{' and '.join(given)}: write all pairs behind one of them")
 
 
 def unbox(text: str) -> str:

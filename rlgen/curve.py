@@ -88,7 +88,7 @@ def draw_learned(ax: Axes, progress: pd.DataFrame) -> None:
         if values.min() >= 0:
             ax.set_ylim(bottom=0)
     else:
-        _nothing(ax, "no learned reward")
+        _nothing(ax, "no learned reward has been measured")
     ax.set_ylabel("bonus\n(mean)" if str(column).endswith("bonus_mean") else "learned reward\n(mean)")
 
 

@@ -129,7 +129,8 @@ def new_plan(config: Config) -> dict[str, Any]:
     if config.bc_epochs is None:
         rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
         most = cloning_epochs(rows)
-        plan["bc_epochs"] = most if cloning else min(preset.bc_epochs, most) * demos.has_actions
+        wanted = demos.has_actions and not plan["reward_params"].get("state_only")
+        plan["bc_epochs"] = most if cloning else min(preset.bc_epochs, most) * wanted
     if not demos.has_actions:
         imitation.check_without_actions(plan)
     if config.form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -55,7 +56,7 @@ def sb3_arguments(
     noise = arguments.get("action_noise", NOISE if algo in ("td3", "ddpg") else None)
     if noise is not None:
         size = np.ones(action_space.shape or ())
-        if not isinstance(noise, int | float) or noise < 0:
+        if isinstance(noise, bool) or not isinstance(noise, int | float) or not noise >= 0:
             raise ValueError(f"action_noise is {noise!r}: give a standard deviation, such as {NOISE}")
         arguments["action_noise"] = NormalActionNoise(0.0 * size, noise * size)
     if isinstance(arguments.get("train_freq"), list):
@@ -90,14 +91,14 @@ def _check(algo: str, hyperparams: Mapping[str, Any], parameters: Mapping[str, i
             raise ValueError(f"{key} is {value}: give 1 or more")
         if key in AT_MOST_ONE and isinstance(value, int | float) and not 0 <= value <= 1:
             raise ValueError(f"{key} is {value}: give a number from 0 to 1")
-        if key in SCHEDULED and isinstance(value, int | float) and not value > 0:
-            raise ValueError(f"{key} is {value}: give more than 0")
+        if key in SCHEDULED and (value is True or (isinstance(value, int | float) and not value > 0)):
+            raise ValueError(f"{key} is {value}: give a number above 0")
 
 
 def _schedule(key: str, text: str) -> LinearSchedule:
     kind, _, value = text.partition("_")
     try:
-        if kind == "lin":
+        if kind == "lin" and 0 < float(value) < math.inf:
             return LinearSchedule(float(value), 0.0, 1.0)
     except ValueError:
         pass

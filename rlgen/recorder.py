@@ -101,6 +101,12 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
             "the environment in gymnasium.wrappers.FlattenObservation (images want an encoder first)"
         )
     if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1:
+        if not np.issubdtype(action_space.dtype, np.floating):
+            raise ValueError(
+                f"the action space {action_space} holds whole numbers: let it take real ones, by "
+                "gymnasium.wrappers.TransformAction(env, lambda a: np.rint(a).astype(int), "
+                "gymnasium.spaces.Box(low, high))"
+            )
         if not action_space.is_bounded():
             raise ValueError(
                 f"the action space {action_space} is unbounded: give it the finite bounds of its actuators "

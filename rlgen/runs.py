@@ -22,6 +22,7 @@ from types import FrameType
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ProgressBarCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rlgen.checkpoints import (
@@ -190,9 +191,14 @@ def train(
     """
     step = step_of(checkpoint) if checkpoint else 0
     with held(run):
-        model.set_logger(make_logger(run, step))
-        if checkpoint:
+        if checkpoint:  # first: it may refuse, and the logger cuts the records back to the checkpoint
+            model.set_logger(Logger(None, []))
             restore(checkpoint, model, learner)
+        logger = make_logger(run, step)
+        if checkpoint:
+            for name in ("name_to_value", "name_to_count", "name_to_excluded"):
+                getattr(logger, name).update(getattr(model.logger, name))
+        model.set_logger(logger)
         bars = [ProgressBarCallback()] if progress_bar else []
         found: list[BaseCallback] = [*callbacks, Records(run, log_freq, step), *bars]
         if eval_env is not None and eval_freq > 0:

@@ -217,6 +217,13 @@ def announce(
     print(f"{title(plan)}: {plan['total_timesteps']:,} steps, kept in {run}")
     if checkpoint:
         print(f"going on from {checkpoint}")
+    starts = getattr(model, "learning_starts", 0)
+    if starts >= plan["total_timesteps"]:
+        print(
+            f"warning: {plan['setup']['algo']} acts at random for {starts:,} steps and learns nothing in "
+            f"{plan['total_timesteps']:,}: raise -n, or lower learning_starts by -params",
+            file=sys.stderr,
+        )
     kept = 4 if checkpoint and checkpoint.name == "final" else 3  # one of them in the writing
     stores = {"replay buffer": training.replay_bytes(model)}
     pools = learner.reward.modules() if learner else []

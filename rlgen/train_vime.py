@@ -43,6 +43,8 @@ class Config(Options):
     stream: Annotated[cli.MaybeText, cli.choice(STREAMS, "auto")] = None
     """How the bonus reaches the policy: added to the reward (one), or by a value function of its own, whose
     return ends with the episode (separate) or not (non-episodic); auto is separate on-policy, else one."""
+    reward_params: Annotated[cli.MaybePairs, cli.PAIRS] = None
+    """Settings of the bonus, such as hidden:[128] prior_sigma:0.1."""
 
 
 def main(config: Config) -> Path:
@@ -73,11 +75,15 @@ def new_plan(config: Config) -> dict[str, Any]:
         raise ValueError("no environment: pass --env ID, such as rlgen/SparseAnt-v0, or --resume RUN")
     if config.eta is not None and config.eta < 0:
         raise ValueError(f"eta is {config.eta}: give 0 or more (--bonus none turns the bonus off)")
-    own = ("eta", "setting", "stream")
-    idle = {f"--{name}": getattr(config, name) is not None for name in own}
+    own = ("eta", "setting", "stream", "reward_params")
+    idle = {f"--{name.replace('_', '-')}": getattr(config, name) is not None for name in own}
     if config.bonus == "none" and any(idle.values()):
         flags = ", ".join(flag for flag, given in idle.items() if given)
         raise ValueError(f"--bonus none is plain SB3, without a bonus: leave {flags} out")
+    for key in {"name", "bonus", "setting", "seed", "obs_dim", "action_dim"} & (
+        config.reward_params or {}
+    ).keys():
+        raise ValueError(f"{key} is no setting of the bonus: see --bonus, --setting and --seed")
     algo, setting = config.algo or "ppo", config.setting or "default"
     name, preset = preset_for(config.env, algo)
     plan = {
@@ -87,6 +93,7 @@ def new_plan(config: Config) -> dict[str, Any]:
         "setting": setting,
         "eta": config.eta,
         "stream": config.stream or "auto",
+        "reward_params": config.reward_params or {},
     }
     return json.loads(json.dumps(plan))  # tuples become lists, as they will when it is read back
 
@@ -145,7 +152,8 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward | None]:
     plan["wrappers"] = setup.wrappers()
     venv = training.make_env(setup)
     model = training.make_model(setup, venv)
-    bonus = make_bonus(plan["bonus"], plan["setting"], *recorder.flat_sizes(venv), setup.seed)
+    sizes, params = recorder.flat_sizes(venv), plan.get("reward_params", {})
+    bonus = make_bonus(plan["bonus"], plan["setting"], *sizes, setup.seed, **params)
     if bonus is None:
         return model, None
     chosen = ("eta", "stream", "refit_every")

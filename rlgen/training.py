@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.wrappers import RescaleAction
+from gymnasium.wrappers import DtypeObservation, RescaleAction
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, sync_envs_normalization
@@ -175,6 +175,8 @@ def _thunk(setup: Setup, index: int) -> Callable[[], gym.Env]:
             raise ValueError(f"{setup.env}: {error}") from error
         if isinstance(env.action_space, spaces.Box):
             env = RescaleAction(env, -1, 1)  # type: ignore[arg-type]  # floats would warn
+        if not np.issubdtype(env.observation_space.dtype, np.floating):
+            env = DtypeObservation(env, np.float32)  # SB3 would store normalised ones rounded
         return EpisodeLog(Monitor(env), index, setup.n_envs)
 
     return build
@@ -224,6 +226,11 @@ def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
     _check_actions(setup, venv.action_space)
     parameters = inspect.signature(algorithm).parameters
     arguments = sb3_arguments(setup.algo, setup.hyperparams, parameters, venv.action_space)
+    if venv.num_envs > 1 and "episode" in np.ravel(arguments.get("train_freq", 0)):
+        raise ValueError(
+            f"train_freq is {setup.hyperparams['train_freq']} with {venv.num_envs} environments: count "
+            "steps, such as train_freq:1, or pass --n-envs 1"
+        )
     try:
         return algorithm(env=venv, seed=setup.seed, device=setup.device, verbose=0, **arguments)
     except (TypeError, ValueError, AssertionError, MemoryError) as error:

@@ -28,6 +28,14 @@ def data(rows=9, sizes=SIZES, dtype=torch.float64, seed=2):
     return x, y, 0.2 + torch.rand(sizes[-1], generator=g, dtype=dtype), g
 
 
+@pytest.mark.parametrize("sigma", [1e-3, 0.5, 200.0])
+def test_widths_come_back_as_they_were_set(sigma):
+    net = network()
+    wanted = [torch.full_like(part, sigma**2) for part in net.mu]
+    net.set_variances(wanted)
+    torch.testing.assert_close(net.variances(), wanted)
+
+
 def test_kl_equals_torch_distributions():
     net = network(prior_sigma=0.7)
     zero = torch.zeros((), dtype=torch.float64)

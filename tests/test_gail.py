@@ -294,11 +294,14 @@ def test_demonstrations_may_move_while_a_run_rests(finished, file, tmp_path):
         main(Config(resume=run))
 
 
-def test_where_there_are_no_actions_none_are_cloned(others, tmp_path):
+def test_actions_that_are_not_imitated_are_not_cloned(others, tmp_path):
     states = {"state_only": True}
     walker = Config(demos=str(others / "Walker2d-v5-states.npz"), reward_params=states)
     assert new_plan(walker)["bc_epochs"] == 0
-    assert new_plan(replace(walker, demos=str(others / "Walker2d-v5.npz")))["bc_epochs"] == 1000
+    walker = replace(walker, demos=str(others / "Walker2d-v5.npz"))
+    assert new_plan(walker)["bc_epochs"] == 0
+    assert new_plan(replace(walker, bc_epochs=5))["bc_epochs"] == 5
+    assert new_plan(replace(walker, reward_params=None))["bc_epochs"] == 1000
     demos = str(others / "Pendulum-v1-states.npz")
     run = main(replace(TINY, demos=demos, reward_params=states, total_timesteps=1024, log_folder=tmp_path))
     assert (run / "reward.pt").exists()

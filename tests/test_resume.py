@@ -259,6 +259,20 @@ def test_a_wrong_restore_is_found(tmp_path):
         make_env(setup).env_method("replay", log)
 
 
+def test_a_refused_resume_leaves_the_records_alone(tmp_path):
+    setup = Setup("Hopper-v5", hyperparams={"n_steps": 64, "batch_size": 64})
+    run = new_run(tmp_path, "test", setup.env)
+    model, learner = build(setup, learned=True)
+    train(run, model, learner, 256, save_freq=0, log_freq=64)
+    table = (run / "progress.csv").read_bytes()
+    (run / "progress.csv").write_bytes(table + table.splitlines()[-1].replace(b"256", b"320", 1) + b"\n")
+    longer = (run / "progress.csv").read_bytes()
+    model, _ = build(setup, learned=False)
+    with pytest.raises(ValueError, match="was saved with a learned reward"):
+        train(run, model, None, 512, checkpoint=run / "final")
+    assert (run / "progress.csv").read_bytes() == longer
+
+
 def test_statistics_come_back(tmp_path):
     setup = Setup("Hopper-v5", normalize_obs=True, hyperparams=ON_POLICY | {"batch_size": 64})
     run = new_run(tmp_path, "test", setup.env)

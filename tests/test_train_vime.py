@@ -24,7 +24,7 @@ import rlgen
 from rlgen import cli, session, video
 from rlgen.folder import has_checkpoint, latest_checkpoint, read_config
 from rlgen.rewards import RND, VIME, PredictionError, RandomBonus
-from rlgen.train_vime import Config, main, make_bonus, new_plan
+from rlgen.train_vime import Config, build, main, make_bonus, new_plan
 
 TINY = Config(
     env="Pendulum-v1",
@@ -238,7 +238,24 @@ def test_a_damaged_last_checkpoint_is_passed_over_and_no_other_is_an_error(finis
         ({"algo": "td3", "hyperparams": {"action_noise": "abc"}}, "action_noise is 'abc': give a standard"),
         ({"hyperparams": {"gamma": 2}}, "gamma is 2: give a number from 0 to 1"),
         ({"algo": "sac", "hyperparams": {"tau": 5}}, "tau is 5: give a number from 0 to 1"),
-        ({"hyperparams": {"clip_range": -0.2}}, "clip_range is -0.2: give more than 0"),
+        ({"hyperparams": {"clip_range": -0.2}}, "clip_range is -0.2: give a number above 0"),
+        ({"hyperparams": {"clip_range": "lin_-0.2"}}, "clip_range is 'lin_-0.2': give a number"),
+        ({"hyperparams": {"learning_rate": True}}, "learning_rate is True: give a number above 0"),
+        ({"algo": "td3", "hyperparams": {"train_freq": [1, "episode"]}, "n_envs": 2}, "with 2 environments"),
+        ({"reward_params": {"hiden": [8]}}, "unknown setting 'hiden': did you mean 'hidden'"),
+        (
+            {"reward_params": {"updates_per_transition": 0}},
+            "updates_per_transition is 0: give a number above",
+        ),
+        ({"reward_params": {"seed": 3}}, "seed is no setting of the bonus: see --bonus"),
+        ({"bonus": "none", "reward_params": {"hidden": [8]}}, "plain SB3.*leave --reward-params out"),
+        (
+            {
+                "env": "rlgen/SwimmerGather-v0",
+                "env_kwargs": {"exclude_current_positions_from_observation": True},
+            },
+            "exclude_current_positions_from_observation is True: leave it out",
+        ),
         ({"hyperparams": {"use_sde": "maybe"}}, "use_sde is 'maybe': give True or False"),
         (
             {"env": "rlgen/SparseAnt-v0", "env_kwargs": {"goal_distance": "foo"}},
@@ -319,6 +336,18 @@ def test_every_bonus_takes_the_settings_that_all_share(name, kind):
     bonus: Any = make_bonus(name, "default", 3, 1, seed=4, hidden=(8,))
     assert type(bonus) is kind
     assert bonus.seed == 4 and bonus.settings.hidden == (8,)
+
+
+def test_settings_reach_the_bonus():
+    plan = new_plan(Config(env="Pendulum-v1", reward_params={"hidden": [8], "prior_sigma": 0.1}))
+    _, learner = build(plan)
+    assert learner is not None and learner.reward.settings.hidden == (8,)  # type: ignore[union-attr]
+    assert learner.reward.settings.prior_sigma == 0.1  # type: ignore[union-attr]
+
+
+def test_too_few_steps_to_learn_from_are_warned_of(tmp_path, capsys):
+    main(Config(env="Pendulum-v1", algo="sac", total_timesteps=40, eval_freq=0, log_folder=tmp_path))
+    assert "acts at random for 10,000 steps and learns nothing in 40: raise -n" in capsys.readouterr().err
 
 
 def test_names_reach_the_bonus():

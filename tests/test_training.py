@@ -40,11 +40,13 @@ class Odd(gym.Env):
         self.observation_space = {
             "flat": flat,
             "dict": spaces.Dict({"a": flat}),
+            "bytes": spaces.Box(0, 255, (2,), np.uint8),
             "image": spaces.Box(0, 255, (8, 8, 3), np.uint8),
         }[obs]
         self.action_space = {
             "box": spaces.Box(-2, 2, (1,), np.float32),
             "unbounded": spaces.Box(-np.inf, np.inf, (1,), np.float32),
+            "whole": spaces.Box(0, 10, (1,), np.int64),
             "multi": spaces.MultiDiscrete([2, 2]),
         }[act]
 
@@ -123,6 +125,7 @@ def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
         ({"obs": "dict"}, "test/Odd-v0: .*FlattenObservation"),
         ({"obs": "image"}, r"test/Odd-v0: .*\(8, 8, 3\).*FlattenObservation"),
         ({"act": "unbounded"}, "unbounded: give it the finite bounds"),
+        ({"act": "whole"}, "holds whole numbers: .*TransformAction"),
         ({"act": "multi"}, "MultiDiscrete"),
         ({"wheels": 4}, "cannot make test/Odd-v0 with {'wheels': 4}"),
     ],
@@ -130,6 +133,12 @@ def test_a_users_own_envs_in_the_way_is_named(tmp_path, init):
 def test_unsupported_environments_are_refused(kwargs, said):
     with pytest.raises(ValueError, match=said):
         make_env(Setup("test/Odd-v0", kwargs))
+
+
+def test_whole_observations_are_not_stored_rounded():
+    setup = Setup("test/Odd-v0", {"obs": "bytes"}, normalize_obs=True, hyperparams={"n_steps": 64})
+    model: Any = make_model(setup, make_env(setup))
+    assert model.rollout_buffer.observations.dtype == np.float32
 
 
 def test_actions_are_rescaled_and_environments_seeded_apart():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlgen.rewards.bonus import BonusScale, rank_correlation
+from rlgen.rewards.pool import TransitionPool
 from rlgen.rewards.vime import DEFAULT, PAPER, VIME
 from rlgen.transitions import Transitions
 from tests.states import same, state_of
@@ -195,6 +196,27 @@ def test_paper_setting_is_the_published_algorithm():
     torch.testing.assert_close(model.reward(batch), model.raw_bonus(batch) / model.scale.reference)
     model.update(pendulum(5000, 2))
     assert model.scale.reference < 100 * medians[0] and model.scale.entries == 2
+
+
+def test_shared_noise_is_one_for_the_minibatch_and_another_in_each_draw(monkeypatch):
+    model, drawn = VIME(3, 1, draws=3, batch_size=20, min_data=1, shared_noise=True), []
+    run = model.network.run
+    monkeypatch.setattr(
+        model.network, "run", lambda x, noise, var: (drawn.append(noise), run(x, noise, var))[1]
+    )
+    model.update(pendulum(64))
+    first = drawn[0][0].unflatten(0, (3, 20))  # (draws, rows, units) of the hidden layer
+    assert torch.equal(first, first[:, :1].expand_as(first)) and not torch.equal(first[0], first[1])
+
+
+def test_a_full_pool_goes_on_in_a_larger_one():
+    rows = pendulum(150)
+    small, large = TransitionPool(3, 1, 100), TransitionPool(3, 1, 1000)
+    small.add(rows)
+    large.set_extra_state(small.get_extra_state())
+    large.add(Transitions(*(part[:40] for part in rows)))
+    assert len(large) == 140
+    torch.testing.assert_close(large.all().obs, torch.cat([rows.obs[50:], rows.obs[:40]]))
 
 
 def test_paper_inputs_are_normalised_by_the_pool():

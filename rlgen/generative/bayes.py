@@ -98,7 +98,8 @@ class BayesianMLP(nn.Module):
     def set_variances(self, variances: Sequence[Tensor]) -> None:
         """Put the posterior's sigma^2 in place, each (I + 1, J)."""
         for rho, var in zip(self.rho, variances, strict=True):
-            rho.copy_(var.sqrt().expm1().log())
+            sigma = var.sqrt()
+            rho.copy_(sigma + (-sigma).expm1().neg().log())  # log(e^sigma - 1), which overflows beyond 88
 
     def kl(self) -> Tensor:
         """KL(q || p) in nats: sum of log(p/sigma) + (sigma^2 + mu^2) / (2 p^2) - 1/2, p the prior's sigma."""

@@ -37,7 +37,7 @@ class BonusSettings:
     """Adam's step size."""
     batch_size: Count = 256
     """Transitions in a gradient step."""
-    updates_per_transition: NonNegative = 48 / 4096
+    updates_per_transition: Positive = 48 / 4096
     """Gradient steps for each fresh transition."""
     first_refit: NonNegative = 5.0
     """The first refit makes this many times as many steps."""

@@ -68,4 +68,6 @@ class TransitionPool(nn.Module):
                 "build the reward with the sizes it was saved with"
             )
         self.size = len(rows)
+        if self.position != self.size < self.capacity:  # a smaller ring that was full: the oldest first
+            rows, self.position = rows.roll(-self.position, 0), self.size
         self.rows[: self.size] = rows

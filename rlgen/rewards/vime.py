@@ -212,7 +212,10 @@ class VIME(Bonus):
         """One step on the bound, for a minibatch of inputs (B, O + A) and targets (B, O)."""
         settings, network = self.settings, self.network
         x, y = (part.repeat(settings.draws, 1) for part in minibatch) if settings.draws > 1 else minibatch
-        noise = network.draw_noise(len(x), self.generator, hidden_only=True, shared=settings.shared_noise)
+        rows = settings.draws if settings.shared_noise else len(x)
+        noise = network.draw_noise(rows, self.generator, hidden_only=True)
+        if settings.shared_noise:
+            noise = [part.repeat_interleave(len(minibatch[0]), 0) for part in noise]
         variances = self._variances()
         run = network.run(x, noise, variances)
         error = run.mean - y  # (S B, O)
