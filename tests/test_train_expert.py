@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from demos import record, train_expert
-from demos.train_expert import PPO, STEPS, Config, main
+from demos.train_expert import EXPERTS, Config, main
 from rlgen import cli, demonstrations
 from rlgen.folder import read_config
 
@@ -69,11 +69,11 @@ def test_an_interrupted_expert_says_how_it_goes_on_and_video_is_heard(
     assert "no video (Interrupting-v0 has no pictures" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("env", STEPS)
+@pytest.mark.parametrize("env", EXPERTS)
 def test_flags_beat_the_experts_settings(env):
     own = train_expert.new_plan(Config(env=env))
-    assert own["total_timesteps"] == STEPS[env]
-    assert own["setup"]["hyperparams"].items() >= PPO.items()
+    assert (own["total_timesteps"], own["setup"]["n_envs"]) == (EXPERTS[env].n_timesteps, EXPERTS[env].n_envs)
+    assert own["setup"]["hyperparams"].items() >= EXPERTS[env].hyperparams.items()
     other = train_expert.new_plan(Config(env=env, algo="td3", total_timesteps=7, hyperparams={"gamma": 0.5}))
     assert other["total_timesteps"] == 7 and other["setup"]["hyperparams"]["gamma"] == 0.5
     assert not other["setup"]["normalize_reward"] and "policy_kwargs" not in other["setup"]["hyperparams"]
