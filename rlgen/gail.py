@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-
 from rlgen import cli
 from rlgen.folder import read_config
 from rlgen.options import PRESET, Options, shared_plan
@@ -31,7 +29,6 @@ BC_STEPS = 10_000
 """Gradient steps of --algo bc, about; few demonstrations are passed over the more often."""
 STD_FLOOR = 0.1
 """Least standard deviation that the policy's observations are divided by."""
-arg = tyro.conf.arg
 
 
 @dataclass(frozen=True)

@@ -182,10 +182,6 @@ def refused(path: Path, message: str, capsys) -> None:
     assert re.search(message, err), err
 
 
-def test_there_are_a_hundred_and_more():
-    assert len(CASES) + len(FORMATS) * len(DAMAGE) + len(STRANGE) > 150
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_without_a_fault_it_is_read(form, tmp_path, capsys):
     build, name = FORMATS[form]

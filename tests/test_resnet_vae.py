@@ -72,7 +72,7 @@ def test_codes_are_in_units_of_the_prior_top_level_first():
     torch.testing.assert_close(model.outputs(z), oracle)
 
 
-def test_free_nats_are_those_of_each_map():
+def test_there_is_a_divergence_for_each_map():
     model = make()
     _, kl = model.terms(images(), model.features(images()), generator())
     assert kl.shape == (5, 2 * 3)

@@ -26,22 +26,25 @@ class BernoulliObservation(nn.Module):
         return (u < outputs.sigmoid()).to(torch.uint8)
 
 
+LOG_SCALE = -2.0
+"""First value of the log scales, where black is -1 and white is 1."""
+
+
 class LogisticObservation(nn.Module):
     """Images of several levels; the decoder's outputs are means, a channel's scale is a parameter.
 
     Args:
         channels: C.
         levels: Number of levels.
-        log_scale: First value of the log scales, where black is -1 and white is 1.
 
     References:
         Kingma et al. 2016 (arXiv 1606.04934), appendix C.1; their published code has one scale for all.
     """
 
-    def __init__(self, channels: int, levels: int, log_scale: float = -2.0) -> None:
+    def __init__(self, channels: int, levels: int) -> None:
         super().__init__()
         self.levels = levels
-        self.log_scale = nn.Parameter(torch.full((channels, 1, 1), log_scale))
+        self.log_scale = nn.Parameter(torch.full((channels, 1, 1), LOG_SCALE))
 
     def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
         """log p(x) (B,) of levels x (B, C, H, W) given outputs of the same shape."""

@@ -41,7 +41,7 @@ def read(folder: Path, size: int | None) -> Pictures:
             16 bits a colour, or pictures both beside and inside sub-folders.
     """
     files, labels, classes = _listed(folder)
-    pictures = [_read(file, size, files[0]) for file in files]
+    pictures = [_read(file, size) for file in files]
     if size is None:
         _check_sizes(files, pictures)
     colour = any(picture.shape[2] == 3 for picture in pictures)
@@ -88,7 +88,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _read(path: Path, size: int | None, first: Path) -> np.ndarray:
+def _read(path: Path, size: int | None) -> np.ndarray:
     """(H, W, C) uint8; transparent parts lie on white."""
     with told(path), warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
