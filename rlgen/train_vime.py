@@ -80,10 +80,9 @@ def new_plan(config: Config) -> dict[str, Any]:
     if config.bonus == "none" and any(idle.values()):
         flags = ", ".join(flag for flag, given in idle.items() if given)
         raise ValueError(f"--bonus none is plain SB3, without a bonus: leave {flags} out")
-    for key in {"name", "bonus", "setting", "seed", "obs_dim", "action_dim"} & (
-        config.reward_params or {}
-    ).keys():
-        raise ValueError(f"{key} is no setting of the bonus: see --bonus, --setting and --seed")
+    for key in config.reward_params or {}:
+        if key in ("name", "bonus", "setting", "seed", "obs_dim", "action_dim"):
+            raise ValueError(f"{key} is no setting of the bonus: see --bonus, --setting and --seed")
     algo, setting = config.algo or "ppo", config.setting or "default"
     name, preset = preset_for(config.env, algo)
     plan = {

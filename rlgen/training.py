@@ -74,7 +74,11 @@ class Setup:
 
     def wrappers(self) -> list[str]:
         """Names of the wrappers round each environment and round all of them, innermost first."""
-        names = ["RescaleAction(-1, 1) (Box actions)", "Monitor", "EpisodeLog", "TransitionRecorder"]
+        names = [
+            "RescaleAction(-1, 1) (Box actions)",
+            "DtypeObservation(float32) (observations not of floats)",
+        ]
+        names += ["Monitor", "EpisodeLog", "TransitionRecorder"]
         return names + ["VecNormalize"] * (self.normalize_obs or self.normalize_reward)
 
 
