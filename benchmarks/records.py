@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rlgen.files import atomic_write, make_folder
+from rlgen.files import atomic_write, make_folder, write_json
 from rlgen.folder import PACKAGES
 
 RESULTS = Path(__file__).parent / "results"
@@ -114,7 +114,7 @@ class Curve:
             config = _config(self.path.parent)
             config[str(self.seed)] = entry
             config = {seed: config[seed] for seed in sorted(config, key=int)}
-            atomic_write(self.path.parent / "config.json", json.dumps({"seeds": config}, indent=1) + "\n")
+            write_json(self.path.parent / "config.json", {"seeds": config})
 
     def finished(self) -> bool:
         """Whether this seed has a complete record."""
@@ -160,7 +160,7 @@ def write_number(
     `argv` is the command line that led to it, if that of this process is another.
     """
     record = {"metric": metric, "value": value, "unit": unit, **more, **origin(argv)}
-    atomic_write(path, json.dumps(record, indent=1) + "\n")
+    write_json(path, record)
 
 
 def origin(argv: Sequence[str] | None = None) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from typing import Any, Optional, TypeVar, get_type_hints
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from rlgen.files import make_folder
+
 C = TypeVar("C")
 
 # What tyro draws round a message, on a terminal and where output is not UTF-8.
@@ -187,11 +189,9 @@ def check_output(flag: str, path: Path, suffix: str = "") -> None:
     if path.is_dir():
         raise ValueError(f"{flag} is {str(path)!r}, a folder: give a file's path")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
         raise ValueError(f"{flag} {path} cannot be written: {error}") from error
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{flag} {path} cannot be written: no permission for its folder")
 
 
 def check_known(kind: str, text: str, known: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ The result stands in RUN/evaluation.json.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rlgen import cli
-from rlgen.files import atomic_write
+from rlgen.files import write_json
 from rlgen.folder import checkpoint_folders, has_final, latest_checkpoint
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def main(config: Config) -> dict[str, Any]:
         film(config.run, setup, played)
     elif config.video:
         print(f"warning: no video ({setup.env} has no pictures: render_modes {modes})", file=sys.stderr)
-    atomic_write(config.run / "evaluation.json", json.dumps(result, indent=1) + "\n")
+    write_json(config.run / "evaluation.json", result)
     return result
 
 

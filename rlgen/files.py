@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -34,3 +35,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 def atomic_write(path: Path, data: str | bytes) -> None:
     """Replace a file by text or bytes."""
     replace_file(path, lambda partial: partial.write_bytes(data.encode() if isinstance(data, str) else data))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a file by a value as json."""
+    atomic_write(path, json.dumps(value, indent=1) + "\n")

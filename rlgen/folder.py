@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rlgen
-from rlgen.files import atomic_write, make_folder
+from rlgen.files import atomic_write, make_folder, write_json
 
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "stable-baselines3", "sb3-contrib")
 KEPT = 2  # checkpoints
@@ -53,9 +53,9 @@ def new_run(log_folder: str | Path, kind: str, env: str) -> Path:
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
     """Write config.json, which has the `Setup` under "setup", and command.txt and versions.json beside it."""
-    atomic_write(run / "config.json", json.dumps(config, indent=1) + "\n")
+    write_json(run / "config.json", config)
     atomic_write(run / "command.txt", shlex.join(sys.orig_argv) + "\n")
-    atomic_write(run / "versions.json", json.dumps(versions(), indent=1) + "\n")
+    write_json(run / "versions.json", versions())
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def version_changes(run: Path) -> list[str]:
 def seal(temporary: Path, folder: Path, **facts: Any) -> None:
     """Finish a checkpoint: write its manifest, bring it to the disk, and give it its name."""
     files = {path.name: _fingerprint(path) for path in sorted(temporary.iterdir())}
-    atomic_write(temporary / "manifest.json", json.dumps({**facts, "files": files}, indent=1) + "\n")
+    write_json(temporary / "manifest.json", {**facts, "files": files})
     for path in temporary.iterdir():
         _sync(path)
     _sync(temporary)

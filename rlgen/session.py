@@ -22,9 +22,9 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rlgen import cli, curve, folder, runs, training
+from rlgen import cli, curve, enjoy, folder, runs, training
 from rlgen.episode_log import EnvironmentNaN
-from rlgen.files import atomic_write
+from rlgen.files import atomic_write, write_json
 from rlgen.folder import latest_checkpoint, new_run, read_config, write_config
 from rlgen.options import Options
 from rlgen.progress import ProgressLines
@@ -53,7 +53,7 @@ class Command:
 
 
 def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> Path:
-    """Train from scratch or from a checkpoint, draw the curve, and return the run's folder.
+    """Train from scratch or from a checkpoint, draw the curve, render if asked, and return the run's folder.
 
     Args:
         options: The command's flags.
@@ -112,6 +112,8 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     finally:  # an early end has a curve too
         curve.draw(run, title(plan), references(plan))
     command.end(run, learner)
+    if options.video:
+        enjoy.main(enjoy.Config(run, episodes=1, video=True))
     return run
 
 
@@ -123,7 +125,7 @@ class Accepted(BaseCallback):
         self.run, self.plan = run, plan
 
     def _on_training_start(self) -> None:
-        atomic_write(self.run / "config.json", json.dumps(self.plan, indent=1) + "\n")
+        write_json(self.run / "config.json", self.plan)
 
     def _on_step(self) -> bool:
         return True

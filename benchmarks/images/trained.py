@@ -29,7 +29,7 @@ from benchmarks.images.classifier import (
 )
 from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.pixels import apply
-from rlgen.files import atomic_write, replace_file
+from rlgen.files import replace_file, write_json
 
 FOLDER = Path("logs/images/classifiers")
 
@@ -103,7 +103,7 @@ def trained(
     minutes, threads = (time.perf_counter() - start) / 60, torch.get_num_threads()
     about = {"accuracy": accuracy, "unit": "% of test images", **origin}
     about |= {"minutes": minutes, "device": device, "threads": threads, "torch": torch.__version__}
-    atomic_write(path.with_suffix(".json"), json.dumps(about, indent=1) + "\n")
+    write_json(path.with_suffix(".json"), about)
     return Trained(network, data.name, seed, accuracy, device)
 
 
