@@ -98,7 +98,11 @@ class Peer:
             self.process = subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=file, text=True, cwd=self.folder.name
             )
-        self.versions: dict[str, str] = json.loads(self._answer())
+        try:
+            self.versions: dict[str, str] = json.loads(self._answer())
+        except ValueError:
+            self.close()
+            raise
 
     def round(self, algo: str) -> float:
         """Let "plain" or "gail" learn, and return the seconds it took."""

@@ -193,9 +193,9 @@ def test_runs_of_other_sizes_have_records_of_their_own_and_long_names_fit(folder
     assert sorted(one["image_size"] for one in found) == [8, 8, 12] and len(place.name) < 255
 
 
-def test_a_broken_training_is_told_and_keeps_its_checkpoint(folder, capsys):
-    argv = flags("dcgan", "discriminator_rate:1e30", "--save-freq", "1")
-    assert "training has diverged" in fail(capsys, *argv)
+def test_a_broken_training_is_told_and_leaves_no_record(folder, capsys):
+    assert "training has diverged" in fail(capsys, *flags("dcgan", "discriminator_rate:1e30"))
+    assert not (folder / "results" / "images").exists()
 
 
 def test_settings_that_differ_from_the_published_ones_have_a_record_of_their_own(folder):

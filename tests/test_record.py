@@ -93,6 +93,32 @@ def test_only_episodes_that_earn_enough_are_kept_and_the_file_tells_of_all(run, 
         main(Config(run, out=out, episodes=1, min_return=1.0))
 
 
+def test_full_only_keeps_what_reaches_the_time_limit(agent, tmp_path):
+    model, statistics = agent
+    flags = {"env": "InvertedPendulum-v5", "algo": "ppo", "vecnormalize": statistics, "trust": True}
+    main(Config(model, out=tmp_path / "all.npz", episodes=8, **flags))
+    with np.load(tmp_path / "all.npz", allow_pickle=False) as file:
+        lengths = file["attempt_lengths"].tolist()
+    first = int(np.argmin(lengths[:-1]))
+    kept = next(k for k in range(first, 8) if lengths[k] > lengths[first])
+    limit = lengths[kept] - 1
+    flags |= {"env_kwargs": {"max_episode_steps": limit}, "seed": Config.seed + first}
+    main(Config(model, out=tmp_path / "full.npz", episodes=1, full_only=True, **flags))
+    (full,) = demonstrations.load(tmp_path / "full.npz").episodes
+    assert (len(full), full.terminated, full.truncated) == (limit, False, True)
+    with np.load(tmp_path / "full.npz", allow_pickle=False) as file:
+        assert file["attempt_lengths"].tolist() == [*lengths[first:kept], limit]
+
+
+def test_sampled_actions_differ_from_the_most_likely_ones_and_the_seed_decides(run, tmp_path):
+    paths = [tmp_path / f"{k}.npz" for k in range(3)]
+    for path, sampled in zip(paths, (True, True, False), strict=True):
+        main(Config(run, out=path, episodes=1, stochastic=sampled))
+    once, again, likely = (demonstrations.load(path).episodes[0].actions for path in paths)
+    assert once is not None and again is not None and likely is not None
+    assert np.array_equal(once, again) and not np.allclose(once, likely)
+
+
 def test_the_expert_replayed_live_stays_at_chance(run, tmp_path):
     """Played again through the training environments, where precision or scaling could give it away."""
     out = tmp_path / "demos.npz"
