@@ -19,10 +19,8 @@ def test_the_rate_is_of_episodes_that_earn():
 
 
 def test_actions_fill_the_limits_of_the_environment():
-    space, rng = (
-        gym.spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32)),
-        np.random.default_rng(0),
-    )
+    space = gym.spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32))
+    rng = np.random.default_rng(0)
     for policy, at_a_limit in (("uniform", 0.0), ("gaussian", 0.3173)):  # |N(0, 1)| > 1
         actions = np.stack([draw(policy, rng, space) for _ in range(5000)])
         assert (actions >= space.low).all() and (actions <= space.high).all()
