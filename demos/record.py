@@ -194,17 +194,15 @@ UNPICKLED = (
 
 def _unpickle(config: Config) -> Any:
     """The model of a zip."""
-    from importlib import import_module
+    from rlgen.training import algorithm_class
 
-    from rlgen.training import ALGORITHMS
-
-    module, _, name = ALGORITHMS[config.algo or ""].partition(":")
     # What playing does not need, and what other versions of Python cannot read or would fill the memory.
     replaced = {"lr_schedule": None, "learning_rate": 0.0, "clip_range": 0.0, "buffer_size": 1}
     try:
-        algorithm = getattr(import_module(module), name)
         with gym_as_gymnasium():
-            return algorithm.load(config.agent, device="cpu", custom_objects=replaced)
+            return algorithm_class(config.algo or "").load(
+                config.agent, device="cpu", custom_objects=replaced
+            )
     except UNPICKLED as error:
         raise ValueError(f"cannot load {config.agent} as {config.algo}: {error}") from error
 

@@ -217,16 +217,25 @@ def freeze_statistics(venv: VecEnv, obs: np.ndarray, std_floor: float = 0.0) -> 
 # Models
 
 
+def algorithm_class(algo: str) -> type[BaseAlgorithm]:
+    """The class of SB3 or sb3-contrib behind a name of `ALGORITHMS`.
+
+    Raises:
+        ValueError: there is no such algorithm.
+    """
+    if algo not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {algo!r}: choose one of {', '.join(ALGORITHMS)}")
+    module, _, name = ALGORITHMS[algo].partition(":")
+    return getattr(import_module(module), name)
+
+
 def make_model(setup: Setup, venv: VecEnv) -> BaseAlgorithm:
     """The SB3 algorithm on `venv`, silent.
 
     Raises:
         ValueError: an unknown algorithm or hyperparameter, or actions that the algorithm does not take.
     """
-    if setup.algo not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm {setup.algo!r}: choose one of {', '.join(ALGORITHMS)}")
-    module, _, name = ALGORITHMS[setup.algo].partition(":")
-    algorithm = getattr(import_module(module), name)
+    algorithm = algorithm_class(setup.algo)
     _check_actions(setup, venv.action_space)
     parameters = inspect.signature(algorithm).parameters
     arguments = sb3_arguments(setup.algo, setup.hyperparams, parameters, venv.action_space)

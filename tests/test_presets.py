@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from importlib import import_module
 
 import gymnasium as gym
 import pytest
@@ -21,19 +20,16 @@ from rlgen.presets import (
     imitation_preset_for,
     preset_for,
 )
-from rlgen.training import ALGORITHMS
+from rlgen.training import ALGORITHMS, algorithm_class
 
 ENTRIES = [("default", DEFAULTS), *PRESETS.items()]
 
 
-def sb3_class(algo):
-    module, _, name = ALGORITHMS[algo].partition(":")
-    return getattr(import_module(module), name)
-
-
 def test_algorithms_are_those_that_can_be_built():
     assert set(DEFAULTS) == set(ALGORITHMS)
-    assert {name for name in ALGORITHMS if issubclass(sb3_class(name), OffPolicyAlgorithm)} == set(OFF_POLICY)
+    assert {name for name in ALGORITHMS if issubclass(algorithm_class(name), OffPolicyAlgorithm)} == set(
+        OFF_POLICY
+    )
     assert set(ON_POLICY) == set(ALGORITHMS) - set(OFF_POLICY)
 
 
@@ -44,9 +40,9 @@ def test_every_environment_of_ours_has_a_preset():
 
 
 @pytest.mark.parametrize(("env", "table"), ENTRIES, ids=lambda entry: entry if isinstance(entry, str) else "")
-def test_arguments_are_those_of_the_sb3_class(env, table):
+def test_arguments_are_those_of_the_algorithm_class(env, table):
     for algo, preset in table.items():
-        known = inspect.signature(sb3_class(algo)).parameters
+        known = inspect.signature(algorithm_class(algo)).parameters
         assert set(preset.hyperparams) <= set(known), (env, algo)
         assert preset.n_timesteps > 0 and preset.n_envs > 0
         json.dumps(dict(preset.hyperparams))
