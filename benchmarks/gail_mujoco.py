@@ -24,7 +24,7 @@ SAC's on Ant (seeds 1 and 100, up to 100,000 steps) and Humanoid's (seeds 0 and 
     sac     GAIL with SAC from 4 episodes, without cloning, one seed
     ablation    not run unless asked for, --parts ablation: what makes Ant's preset work. GAIL with PPO on
             Ant from 4 episodes, each time with one setting back at the default for other tasks (`CHANGES`);
-            seed 100, or those of --seeds. Folders: ppo_no_cloning-4 and so on, to be held against ppo-4
+            seed 100, or those of --seeds; --changes takes some of them. Folders: ppo_no_cloning-4 and so on, to be held against ppo-4
 
 Reference: GAIL with TRPO as published, 25M steps (Humanoid 75M), one seed, demonstrations of the same origin.
 
@@ -137,6 +137,8 @@ class Config(Sweep):
     """Only these numbers of episodes; all unless given."""
     seeds: tuple[int, ...] = ()
     """Only these seeds; all unless given."""
+    changes: tuple[str, ...] = tuple(CHANGES)
+    """Only these of the ablation."""
     scratch: Path = Path("logs/gail_mujoco")
     """Folder of unfinished runs."""
 
@@ -175,6 +177,8 @@ def choose(config: Config) -> list[Job]:
     """
     for env in config.envs:
         cli.check_known("environment", env, tuple(TASKS))
+    for name in config.changes:
+        cli.check_known("change", name, tuple(CHANGES))
     known = sorted({n for env in config.envs for n in TASKS[env].trajectories})
     for n in config.trajectories:
         cli.check_known("number of --trajectories", str(n), [str(k) for k in known])
@@ -185,6 +189,7 @@ def choose(config: Config) -> list[Job]:
         if job.env in config.envs
         and (not config.seeds or job.seed in config.seeds)
         and (not config.trajectories or job.trajectories in config.trajectories)
+        and (not job.change or job.change in config.changes)
     ]
     if not chosen:
         raise ValueError("no run is of these --parts, --envs, --trajectories and --seeds: leave some out")

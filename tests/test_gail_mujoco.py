@@ -119,6 +119,8 @@ def test_each_run_of_the_ablation_takes_one_setting_back(folder, tmp_path):
 
 def test_the_ablation_is_run_when_asked_for_alone():
     assert {job.method for job in choose(Config(envs=("Ant-v5",))) if job.change} == set()
+    some = choose(Config(parts=("ablation",), changes=("wide_start",)))
+    assert [job.method for job in some] == ["ppo_wide_start-4"]
     chosen = choose(Config(parts=("ablation",), seeds=(100, 107)))
     assert len(chosen) == 2 * len(CHANGES) and {job.seed for job in chosen} == {100, 107}
 
