@@ -24,7 +24,8 @@ SAC's on Ant (seeds 1 and 100, up to 100,000 steps) and Humanoid's (seeds 0 and 
     sac     GAIL with SAC from 4 episodes, without cloning, one seed
     ablation    not run unless asked for, --parts ablation: what makes Ant's preset work. GAIL with PPO on
             Ant from 4 episodes, each time with one setting back at the default for other tasks (`CHANGES`);
-            seed 100, or those of --seeds; --changes takes some of them. Folders: ppo_no_cloning-4 and so on, to be held against ppo-4
+            seed 100, or those of --seeds; --changes takes some of them. Folders: ppo_no_cloning-4 and so on,
+            to be held against ppo-4
 
 Reference: GAIL with TRPO as published, 25M steps (Humanoid 75M), one seed, demonstrations of the same origin.
 
