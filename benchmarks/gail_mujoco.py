@@ -21,7 +21,7 @@ SAC's on Ant (seeds 1 and 100, up to 100,000 steps) and Humanoid's (seeds 0 and 
     bc      behaviour cloning alone, from the same
     control GAIL with PPO from demonstrations whose columns are shuffled each by itself, one seed: what
             surviving and the marginals alone are worth
-    sac     GAIL with SAC from 4 episodes, without cloning, one seed
+    sac     GAIL with SAC from 4 episodes, without cloning, one seed; on Ant two, the second of them untouched
     ablation    not run unless asked for, --parts ablation: what makes Ant's preset work. GAIL with PPO on
             Ant from 4 episodes, each time with one setting back at the default for other tasks (`CHANGES`);
             seed 100, or those of --seeds; --changes takes some of them. Folders: ppo_no_cloning-4 and so on,
@@ -83,11 +83,15 @@ class Task:
     """Returns in the paper."""
     sac_steps: int = 0
     """Of SAC; 0 for none."""
+    sac_seeds: int = 1
+    """How many, from 100 on."""
 
 
 TASKS = {
     "Humanoid-v5": Task("Humanoid.npz", (12,), 6_000_000, 1, Published(9575, 123, {80: 10201})),
-    "Ant-v5": Task("Ant-ho.npz", (4, 25), 4_000_000, 3, Published(4228, -70, {4: 3187, 25: 4133}), 200_000),
+    "Ant-v5": Task(
+        "Ant-ho.npz", (4, 25), 4_000_000, 3, Published(4228, -70, {4: 3187, 25: 4133}), 200_000, 2
+    ),
     "Walker2d-v5": Task("Walker2d-ho.npz", (4, 25), 3_000_000, 3, Published(6717, 1, {4: 4878, 25: 6832})),
     "HalfCheetah-v5": Task(
         "HalfCheetah-ho.npz", (1, 4), 1_000_000, 5, Published(4463, -282, {4: 4516}), 100_000
@@ -167,7 +171,7 @@ def jobs(part: str, seeds: Sequence[int] = ()) -> Iterator[Job]:
             elif part == "control":
                 yield Job(env, "ppo", n, 100, shuffled=True)
             elif part == "sac" and n == 4 and task.sac_steps:
-                yield Job(env, "sac", n, 100)
+                yield from (Job(env, "sac", n, seed) for seed in range(100, 100 + task.sac_seeds))
 
 
 def choose(config: Config) -> list[Job]:
