@@ -45,7 +45,8 @@ class Config(Options):
     n_demos: Annotated[cli.MaybeWhole, cli.whole("all")] = None
     """Use the first N episodes."""
     subsample: Annotated[cli.MaybeWhole, cli.whole("1")] = None
-    """Use every N-th transition of an episode, from a random start."""
+    """Use every N-th transition of an episode, from a random start; the mean and variance that normalise what
+    the policy sees are of all."""
     form: Annotated[cli.MaybeText, cli.choice(FORMS, PRESET)] = None
     """Reward: positive -log(1-D), negative log D, logit log D - log(1-D)."""
     setting: Annotated[cli.MaybeText, cli.choice(("default", "paper"), "default")] = None
@@ -53,7 +54,7 @@ class Config(Options):
     reward_params: Annotated[cli.MaybePairs, cli.PAIRS] = None
     """Settings of the reward, such as gradient_penalty:10 absorbing:True state_only:True."""
     bc_epochs: Annotated[cli.MaybeWhole, cli.whole(PRESET, least=0)] = None
-    """Passes of behaviour cloning before the first step; 0 for none."""
+    """Passes of behaviour cloning before the first step; 0 for none, as with --reward."""
     reward: Annotated[cli.MaybePath, cli.one(Path, "FILE.pt", "none")] = None
     """Train on this trained reward, which stays as it is (reward.pt of a run)."""
     refit_every: Annotated[cli.MaybeWhole, cli.whole(PRESET)] = None
@@ -70,8 +71,11 @@ def main(config: Config) -> Path:
         EnvironmentNaN: while training.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from rlgen import session
+    from rlgen import demonstrations, session
 
+    if config.resume and config.download:
+        plan = read_config(config.resume)
+        demonstrations.load(config.demos or plan["demos"], env_id=plan["setup"]["env"], download=True)
     command = session.Command("gail", build, begin, report, keep_reward, planned_flags)
     run = session.launch(config, command, lambda: new_plan(config))
     print_score(run, read_config(run))
@@ -124,7 +128,8 @@ def new_plan(config: Config) -> dict[str, Any]:
     if config.bc_epochs is None:
         rows = demos.take(plan["n_demos"]).n_steps // plan["subsample"]
         most = cloning_epochs(rows)
-        wanted = demos.has_actions and not plan["reward_params"].get("state_only")
+        fits = demos.has_actions and not plan["reward_params"].get("state_only")
+        wanted = fits and not config.reward  # which trains a fresh policy
         plan["bc_epochs"] = most if cloning else min(preset.bc_epochs, most) * wanted
     if not demos.has_actions:
         imitation.check_without_actions(plan)
@@ -150,6 +155,11 @@ def check_flags(config: Config) -> None:
         raise ValueError(
             f"--setting paper refits on whole batches of 50,000 steps, which --algo {config.algo} has not: "
             "leave one of them out"
+        )
+    form = (config.reward_params or {}).get("form", config.form)
+    if config.form and form != config.form:
+        raise ValueError(
+            f"--form {config.form} contradicts --reward-params form:{form}: leave one of them out"
         )
     if not config.reward:
         return
@@ -276,7 +286,7 @@ def report(plan: dict[str, Any]) -> list[Any]:
     """The callbacks that tell how the imitation goes."""
     from rlgen.scores import ImitationReport
 
-    return [ImitationReport(plan["random_return"], plan["demos_return"])]
+    return [ImitationReport(plan["random_return"], plan["demos_return"], plan["setting"] == "paper")]
 
 
 def keep_reward(run: Path, learner: LearnReward | None) -> None:
@@ -292,7 +302,8 @@ def keep_reward(run: Path, learner: LearnReward | None) -> None:
     elif learner.model.num_timesteps > 0:
         print(
             f"warning: the discriminator was never fitted, for want of {learner.refit_every:,} steps "
-            "(--refit-every): the policy is as good as untrained, and there is no reward.pt"
+            "(--refit-every): the policy is as good as untrained, and there is no reward.pt",
+            file=sys.stderr,
         )
 
 

@@ -61,7 +61,7 @@ def read_setup(run: Path) -> Setup:
 
 
 class Stopped(Exception):
-    """A signal ended the training, and everything up to here is saved: exit with 128 + `signal`."""
+    """A signal ended the training, and what can be saved is saved: exit with 128 + `signal`."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -98,6 +98,26 @@ def stop_signals(moment: str = "the end of this rollout") -> Iterator[StopReques
         pass
     try:
         yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stop_at_once() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise `Stopped` here and now: for work of which nothing is kept."""
+    before = {}
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        raise Stopped(signum)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    except ValueError:  # not the main thread, where Python allows no handlers
+        pass
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

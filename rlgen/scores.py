@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +16,16 @@ RANDOM_SEED = 10_000
 WON_TRANSITIONS = 100_000
 """Transitions in a row that a discriminator tells apart before it is said to have won. SAC on HalfCheetah had
 16,400 and became an expert; against PPO it seldom stays ahead for two rollouts."""
+WON_REFITS = 10
+"""Refits in a row besides, which count where a batch of the paper's setting has 50,000 transitions."""
 
 ADVICE = (
     "the discriminator has told policy and demonstrations apart for {transitions:,} steps (accuracy over "
     "0.99), so that its reward says little: try --reward-params {settings}, or more demonstrations; ask "
     "first whether the file fits (python -m rlgen.demonstrations inspect)"
 )
-TRY_ON_POLICY = "gradient_penalty:10 or learning_rate:1e-4 or updates_per_transition:0.002, --bc-epochs 100"
+TRY_PAPER = "gradient_penalty:10 or learning_rate:1e-4, --bc-epochs 100"
+TRY_ON_POLICY = f"updates_per_transition:0.002 or {TRY_PAPER}"
 TRY_OFF_POLICY = (
     "updates_per_transition:0.25 or learning_rate:1e-4 or gradient_target:0.3 or statistics:expert_all"
 )
@@ -91,11 +95,13 @@ class ImitationReport(BaseCallback):
     Args:
         random: return of random actions.
         demonstrations: mean return of the demonstrations; None where they hold no rewards.
+        paper: Whether the discriminator is fitted as published, on whole batches.
     """
 
-    def __init__(self, random: float, demonstrations: float | None) -> None:
+    def __init__(self, random: float, demonstrations: float | None, paper: bool = False) -> None:
         super().__init__()
-        self.random, self.demonstrations = random, demonstrations
+        self.random, self.demonstrations, self.paper = random, demonstrations, paper
+        self.refits = 0
         self.warned = False
 
     def _on_step(self) -> bool:
@@ -109,7 +115,10 @@ class ImitationReport(BaseCallback):
         won = self.logger.name_to_value.get("gail/won_transitions")
         if won is None:  # no refit in this rollout, or SB3 has written the log and emptied it
             return
-        if won >= WON_TRANSITIONS and not self.warned:
-            settings = TRY_ON_POLICY if isinstance(self.model, OnPolicyAlgorithm) else TRY_OFF_POLICY
-            print(f"warning: {ADVICE.format(transitions=int(won), settings=settings)}", flush=True)
-        self.warned = won >= WON_TRANSITIONS or (self.warned and won > 0)
+        self.refits = self.refits + 1 if won > 0 else 0
+        told = won >= WON_TRANSITIONS and self.refits >= WON_REFITS
+        if told and not self.warned:
+            on_policy = TRY_PAPER if self.paper else TRY_ON_POLICY
+            settings = on_policy if isinstance(self.model, OnPolicyAlgorithm) else TRY_OFF_POLICY
+            print(f"warning: {ADVICE.format(transitions=int(won), settings=settings)}", file=sys.stderr)
+        self.warned = told or (self.warned and won > 0)

@@ -99,15 +99,21 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
         run = new_run(options.log_folder or Path("logs"), command.kind, plan["setup"]["env"])
         write_config(run, plan)
     announce(run, plan, model, learner, checkpoint)
+    go_on = f"python -m {cli.module_of(type(options))} --resume {run}"
     if not checkpoint:
-        command.begin(plan, model)
+        try:
+            with runs.stop_at_once():
+                command.begin(plan, model)
+        except runs.Stopped as stop:
+            print(f"stopped before the first step; begin again with: {go_on}")
+            raise SystemExit(128 + stop.signal) from None
     try:
         with tracking(options.track, run, plan):
             callbacks = [*command.report(plan), Accepted(run, plan)]
             train(run, plan, model, learner, checkpoint, options.progress, callbacks)
     except runs.Stopped as stop:
         command.end(run, learner)
-        print(f"saved; go on with: python -m {cli.module_of(type(options))} --resume {run}")
+        print(f"saved; go on with: {go_on}")
         raise SystemExit(128 + stop.signal) from None
     finally:  # an early end has a curve too
         curve.draw(run, title(plan), references(plan))
@@ -220,7 +226,7 @@ def announce(
     if checkpoint:
         print(f"going on from {checkpoint}")
     starts = getattr(model, "learning_starts", 0)
-    if starts >= plan["total_timesteps"]:
+    if starts and starts >= plan["total_timesteps"]:
         print(
             f"warning: {plan['setup']['algo']} acts at random for {starts:,} steps and learns nothing in "
             f"{plan['total_timesteps']:,}: raise -n, or lower learning_starts by -params",

@@ -175,6 +175,36 @@ def test_a_wrong_size_names_the_task_that_it_fits(size, told):
     env.close()
 
 
+@pytest.mark.parametrize(
+    ("env_id", "obs", "told"),
+    [
+        ("Hopper-v2", 11, "plays no more: pass --env Hopper-v5"),
+        ("Ant-v2", 111, "plays no more: .*pass --env Ant-v4 --env-kwargs use_contact_forces:True"),
+    ],
+)
+def test_a_version_that_cannot_be_made_names_the_one_that_fits(tmp_path, env_id, obs, told):
+    actions = {11: 3, 111: 8}[obs]
+    old = Episode(np.zeros((4, obs), np.float32), np.zeros((3, actions), np.float32), None, True, False)
+    demonstrations.save(tmp_path / "old.npz", Demonstrations((old,), env_id, None, "test"))
+    with pytest.raises(ValueError, match=f"demonstrations of {env_id}, which gymnasium {told}"):
+        demonstrations.load(tmp_path / "old.npz")
+    now = env_id.replace("v2", "v5")
+    with pytest.warns(UserWarning, match=f"demonstrations of {env_id} are taken for {now}"):
+        demos = demonstrations.load(tmp_path / "old.npz", env_id=now)
+    assert demos.env_id == now
+    env = gym.make(now)
+    if obs == 11:
+        demos.fit(env.observation_space, env.action_space, now)
+    else:
+        with pytest.raises(
+            ValueError, match="111 observation features, Ant-v5 has 105: .*use_contact_forces"
+        ):
+            demos.fit(env.observation_space, env.action_space, now)
+    with pytest.raises(ValueError, match=f"demonstrations of {env_id}, not of Walker2d-v5"):
+        demonstrations.load(tmp_path / "old.npz", env_id="Walker2d-v5")
+    env.close()
+
+
 def test_a_size_that_arguments_brought_about_asks_to_leave_them_out():
     states = replace(episode(3), obs=np.zeros((4, 11), np.float32), actions=None)
     env = gym.make("Hopper-v5", exclude_current_positions_from_observation=False)

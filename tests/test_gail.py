@@ -27,7 +27,7 @@ from rlgen.gail import BC_STEPS, Config, main, new_plan, planned_flags
 from rlgen.imitation import doubtful_form, load_demonstrations, make_reward
 from rlgen.presets import IMITATION_DEFAULTS
 from rlgen.rewards import GAIL, Transitions, load_reward, save_reward
-from rlgen.scores import WON_TRANSITIONS, ImitationReport, random_return, score, verdict
+from rlgen.scores import WON_REFITS, WON_TRANSITIONS, ImitationReport, random_return, score, verdict
 from rlgen.training import Setup, check_env_id
 
 EPISODES = 3
@@ -195,8 +195,8 @@ def test_a_trained_reward_scores_transitions_and_trains_a_fresh_policy(finished,
 def test_cloning_alone_and_cloning_first(file, tmp_path, capsys):
     config = replace(TINY, demos=str(file), log_folder=tmp_path, bc_epochs=150)
     alone = main(replace(config, algo="bc", total_timesteps=None, hyperparams=None))
-    out = capsys.readouterr().out
-    assert "behaviour cloning: loss" in out and ": score" in out
+    out, err = capsys.readouterr()
+    assert "behaviour cloning: loss" in out and ": score" in out and not err
     assert read_config(alone)["total_timesteps"] == 0 and not (alone / "reward.pt").exists()
     again = replace(config, algo="bc", total_timesteps=None, hyperparams=None, resume=alone)
     assert policy(main(again)).keys() and read_config(alone)["total_timesteps"] == 0
@@ -259,7 +259,7 @@ def test_refits_are_as_far_apart_as_the_flag_says_and_stay_so_when_resumed(finis
         )
     )
     assert not (run / "reward.pt").exists()  # nothing has been refitted yet
-    assert "never fitted, for want of 2,048 steps (--refit-every)" in capsys.readouterr().out
+    assert "never fitted, for want of 2,048 steps (--refit-every)" in capsys.readouterr().err
     with pytest.raises(ValueError, match="--refit-every 1024 contradicts .* has 2048"):
         main(Config(resume=run, refit_every=1024))
     main(Config(resume=run, total_timesteps=2048))
@@ -435,6 +435,10 @@ def test_the_paper_setting_trains(file, tmp_path):
             "leave --reward-params out",
         ),
         (["--demos", "FILE", "--reward", "FILE", "--refit-every", "9"], "leave --refit-every out"),
+        (
+            ["--demos", "FILE", "--form", "negative", "--reward-params", "form:logit"],
+            "--form negative contradicts --reward-params form:logit",
+        ),
         (["--demos", "FILE", "--subsample", "999"], "--subsample 999: the longest demonstration has"),
         (["--demos", "FILE", "--refit-every", "0"], "'0' is not a whole number of at least 1"),
         (["--demos", "FILE", "--reward", "FILE"], "--reward FILE is not a saved reward"),
@@ -516,11 +520,47 @@ def test_a_discriminator_that_has_won_is_told_of_once(capsys):
     logger = SimpleNamespace(name_to_value=logged, record=lambda key, value: None)
     report.model = SimpleNamespace(ep_info_buffer=[], logger=logger)  # type: ignore[assignment]
     few, many = WON_TRANSITIONS - 1, WON_TRANSITIONS
-    for won in (0, few, many, many + 1, 0, many):
+    rising = (*range(1, WON_REFITS - 1), few)
+    for won in (0, *rising, many, many + 1, 0, *rising, many, 0, *rising[1:], many):
         logged["gail/won_transitions"] = float(won)
         report.on_rollout_end()
         logged.clear()  # as SB3 does when it has written the log; off-policy most rollouts refit nothing
         report.on_rollout_end()
-    out = capsys.readouterr().out
-    assert out.count("warning: the discriminator has told") == 2 and "for 100,000 steps" in out
-    assert "updates_per_transition:0.25" in out  # what to try off-policy
+    err = capsys.readouterr().err
+    assert err.count("warning: the discriminator has told") == 2 and "for 100,000 steps" in err
+    assert "updates_per_transition:0.25" in err  # what to try off-policy
+
+
+def test_a_stop_while_cloning_says_how_to_begin_again(file, tmp_path):
+    """As the shell would: a process that is sent SIGTERM while it clones."""
+    command = [sys.executable, "-m", "rlgen.gail", "--demos", str(file), "--algo", "bc", "-f", str(tmp_path)]
+    process = subprocess.Popen([*command, "--bc-epochs", "1000000"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("cloning "):
+            process.send_signal(signal.SIGTERM)
+            break
+    rest = process.stdout.read()
+    process.stdout.close()
+    run = tmp_path / "gail" / "Pendulum-v1_1"
+    assert process.wait() == 143
+    assert rest == (f"stopped before the first step; begin again with: python -m rlgen.gail --resume {run}\n")
+
+
+def test_a_trained_reward_gets_a_fresh_policy_even_where_the_preset_clones_first(tmp_path):
+    env = gym.make("Walker2d-v5")
+    env.action_space.seed(0)
+    obs, actions = [env.reset(seed=0)[0]], []
+    for _ in range(10):
+        actions.append(env.action_space.sample())
+        obs.append(env.step(actions[-1])[0])
+    episode = Episode(
+        np.stack(obs).astype(np.float32), np.stack(actions), np.ones(10, np.float32), True, False
+    )
+    demonstrations.save(tmp_path / "walker.npz", Demonstrations((episode,), "Walker2d-v5", None, "test"))
+    (tmp_path / "reward.pt").touch()
+    config = Config(demos=str(tmp_path / "walker.npz"))
+    assert new_plan(config)["bc_epochs"] > 0
+    trained = replace(config, reward=tmp_path / "reward.pt")
+    assert new_plan(trained)["bc_epochs"] == 0
+    assert new_plan(replace(trained, bc_epochs=3))["bc_epochs"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import gymnasium as gym
@@ -10,7 +11,7 @@ from rlgen.demonstrations import minari_dataset
 from rlgen.demonstrations.container import opened
 from rlgen.demonstrations.episodes import Demonstrations
 from rlgen.demonstrations.formats import Contents, read_flat
-from rlgen.demonstrations.spaces import same_env
+from rlgen.demonstrations.spaces import plays_no_more, same_env, same_task, where
 
 
 def load(
@@ -24,7 +25,8 @@ def load(
 
     Args:
         path_or_id: One of `formats`, a Minari dataset's folder, its data/ or main_data.hdf5, or a Minari id.
-        env_id: Gymnasium id, where the file does not name one; a file that does must agree.
+        env_id: Gymnasium id, where the file does not name one; a file that does must agree, but for the
+            version: whether that fits, `fit` sees by the sizes.
         time_limit: Steps after which an episode was cut short, where that is not the environment's own: some
             formats do not tell such an end from a true one.
         download: Let Minari download a dataset that is not at hand.
@@ -45,7 +47,14 @@ def load(
             raise ValueError(
                 "episodes differ in the size of observations or actions: keep one environment a file"
             )
-        env_id = _environment(contents.env_id, env_id)
+        found = contents.env_id
+        if found and env_id is None and plays_no_more(found):
+            raise ValueError(
+                f"demonstrations of {found}, which gymnasium plays no more: {_fitting(contents)}"
+            )
+        env_id = _environment(found, env_id)
+        if found and not same_env(found, env_id):
+            warnings.warn(f"{path}: demonstrations of {found} are taken for {env_id}", stacklevel=2)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return Demonstrations(
@@ -92,9 +101,16 @@ def _read(path: Path, env_id: str | None, time_limit: int | None) -> Contents:
         return read_flat(file, time_limit or (spec.max_episode_steps if spec else None))
 
 
+def _fitting(contents: Contents) -> str:
+    """Which version observations and actions of these sizes fit."""
+    first = contents.episodes[0]
+    width = first.actions.shape[1] if first.actions is not None and first.actions.ndim == 2 else 0
+    return where(first.obs.shape[1], width, contents.env_id or "")
+
+
 def _environment(found: str | None, asked: str | None) -> str:
     """The environment of a file that may name one, asked for by a user who may name one."""
-    if found and asked and not same_env(found, asked):
+    if found and asked and not same_task(found, asked):
         raise ValueError(f"demonstrations of {found}, not of {asked}: pass --env {found}, or leave it out")
     if asked:
         return asked

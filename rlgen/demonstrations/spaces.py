@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -62,6 +63,18 @@ def action_size(space: spaces.Space) -> int:
 def same_env(one: str, other: str) -> bool:
     """Whether two ids name one environment: `envs:rlgen/X-v0` is `rlgen/X-v0`."""
     return one.rpartition(":")[2] == other.rpartition(":")[2]
+
+
+def same_task(one: str, other: str) -> bool:
+    """Whether two ids name one task, in whatever versions: Hopper-v2 and Hopper-v5 do."""
+    one, other = (re.sub(r"-v\d+$", "", env_id) for env_id in (one, other))
+    return same_env(one, other)
+
+
+def plays_no_more(env_id: str) -> bool:
+    """Whether an id is of a MuJoCo task in a version that gymnasium knows and cannot make: v2 and v3."""
+    name, _, version = env_id.rpartition("-v")
+    return f"{name}-v5" in gym.registry and version in ("1", "2", "3")
 
 
 def check_sizes(
