@@ -69,10 +69,12 @@ def main(config: Config) -> Path:
         ValueError: before training, for what the user can mend.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from rlgen import session
+    from rlgen import enjoy, session
     from rlgen.train_vime import build
 
     run = session.launch(config, session.Command("expert", build), lambda: new_plan(config))
+    if config.video:
+        enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print(run / "reward_curve.png")
     return run
 

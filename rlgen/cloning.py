@@ -25,6 +25,7 @@ def clone(
     weight_decay: float = 1e-4,
     batch_size: int = 256,
     seed: int = 0,
+    after_step: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
     """Fit the policy's action to the expert's, and keep what does best on a tenth of the rows held out.
 
@@ -45,6 +46,7 @@ def clone(
         weight_decay: AdamW's weight decay.
         batch_size: Rows in a gradient step.
         seed: Of the rows held out and the minibatches.
+        after_step: Called after each gradient step; what it raises ends the cloning.
 
     Returns:
         `loss` over the rows trained on and `held_out_loss`, both of the parameters kept, `epoch` that they
@@ -71,6 +73,7 @@ def clone(
                 if len(index) >= least:  # CrossQ's actor divides by the deviation within a batch
                     _step(optimizer, cloning_loss(act(rest[0][index]), rest[1][index]))
                     steps += 1
+                    after_step()
         error = _evaluate(network, act, *held_out)
         if error < best:
             best, best_epoch = error, epoch

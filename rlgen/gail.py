@@ -23,6 +23,7 @@ from rlgen.presets import DEFAULTS, OFF_POLICY, imitation_preset_for
 
 if TYPE_CHECKING:
     from rlgen.relabel import LearnReward
+    from rlgen.runs import StopRequest
 
 FORMS = ("positive", "negative", "logit")
 BC_STEPS = 10_000
@@ -71,13 +72,15 @@ def main(config: Config) -> Path:
         EnvironmentNaN: while training.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from rlgen import demonstrations, session
+    from rlgen import demonstrations, enjoy, session
 
     if config.resume and config.download:
         plan = read_config(config.resume)
         demonstrations.load(config.demos or plan["demos"], env_id=plan["setup"]["env"], download=True)
     command = session.Command("gail", build, begin, report, keep_reward, planned_flags)
     run = session.launch(config, command, lambda: new_plan(config))
+    if config.video:
+        enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print_score(run, read_config(run))
     print(run / "reward_curve.png")
     return run
@@ -269,7 +272,7 @@ def build(plan: dict[str, Any]) -> tuple[Any, LearnReward]:
     return model, learner
 
 
-def begin(plan: dict[str, Any], model: Any) -> None:
+def begin(plan: dict[str, Any], model: Any, stop: StopRequest) -> None:
     """Clone the demonstrations' behaviour, if the plan says so."""
     if not plan["bc_epochs"]:
         return
@@ -278,7 +281,8 @@ def begin(plan: dict[str, Any], model: Any) -> None:
     setup = training.Setup.from_dict(plan["setup"])
     steps = imitation.load_demonstrations(plan, setup).transitions(plan["subsample"], setup.seed)
     print(f"cloning {len(steps.obs):,} steps, {plan['bc_epochs']:,} times over", flush=True)
-    metrics = cloning.clone(model, steps.obs, steps.action, epochs=plan["bc_epochs"], seed=setup.seed)
+    flags = {"epochs": plan["bc_epochs"], "seed": setup.seed, "after_step": stop.check}
+    metrics = cloning.clone(model, steps.obs, steps.action, **flags)
     print("behaviour cloning: " + ", ".join(f"{key} {value:.4g}" for key, value in metrics.items()))
 
 

@@ -74,6 +74,11 @@ class StopRequest:
 
     signum: int = 0
 
+    def check(self) -> None:
+        """Raise `Stopped` if so."""
+        if self.signum:
+            raise Stopped(self.signum)
+
 
 @contextmanager
 def stop_signals(moment: str = "the end of this rollout") -> Iterator[StopRequest]:
@@ -98,26 +103,6 @@ def stop_signals(moment: str = "the end of this rollout") -> Iterator[StopReques
         pass
     try:
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def stop_at_once() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise `Stopped` here and now: for work of which nothing is kept."""
-    before = {}
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        raise Stopped(signum)
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
-    except ValueError:  # not the main thread, where Python allows no handlers
-        pass
-    try:
-        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -22,7 +22,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rlgen import cli, curve, enjoy, folder, runs, training
+from rlgen import cli, curve, folder, runs, training
 from rlgen.episode_log import EnvironmentNaN
 from rlgen.files import atomic_write, write_json
 from rlgen.folder import latest_checkpoint, new_run, read_config, write_config
@@ -42,8 +42,8 @@ class Command:
     """Name of the folder in which its runs are kept."""
     build: Callable[[Plan], tuple[BaseAlgorithm, LearnReward | None]]
     """Makes model and learner of a plan, and notes in it the choices that they make."""
-    begin: Callable[[Plan, BaseAlgorithm], None] = lambda plan, model: None
-    """What to do to a model that has not trained yet."""
+    begin: Callable[[Plan, BaseAlgorithm, runs.StopRequest], None] = lambda plan, model, stop: None
+    """What to do to a model that has not trained yet, but to `check` whether to stop."""
     report: Callable[[Plan], Sequence[BaseCallback]] = lambda plan: ()
     """More callbacks; they run after the learner and before what is printed and written."""
     end: Callable[[Path, LearnReward | None], None] = lambda run, learner: None
@@ -53,7 +53,7 @@ class Command:
 
 
 def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> Path:
-    """Train from scratch or from a checkpoint, draw the curve, render if asked, and return the run's folder.
+    """Train from scratch or from a checkpoint, draw the curve, and return the run's folder.
 
     Args:
         options: The command's flags.
@@ -102,11 +102,11 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     go_on = f"python -m {cli.module_of(type(options))} --resume {run}"
     if not checkpoint:
         try:
-            with runs.stop_at_once():
-                command.begin(plan, model)
-        except runs.Stopped as stop:
+            with runs.stop_signals("the end of this step") as stop:
+                command.begin(plan, model, stop)
+        except runs.Stopped as stopped:
             print(f"stopped before the first step; begin again with: {go_on}")
-            raise SystemExit(128 + stop.signal) from None
+            raise SystemExit(128 + stopped.signal) from None
     try:
         with tracking(options.track, run, plan):
             callbacks = [*command.report(plan), Accepted(run, plan)]
@@ -118,8 +118,6 @@ def launch(options: Options, command: Command, new_plan: Callable[[], Plan]) -> 
     finally:  # an early end has a curve too
         curve.draw(run, title(plan), references(plan))
     command.end(run, learner)
-    if options.video:
-        enjoy.main(enjoy.Config(run, episodes=1, video=True))
     return run
 
 

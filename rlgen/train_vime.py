@@ -55,10 +55,12 @@ def main(config: Config) -> Path:
         EnvironmentNaN: while training.
         SystemExit: 130 or 143 after SIGINT or SIGTERM, with everything saved.
     """
-    from rlgen import session
+    from rlgen import enjoy, session
 
     command = session.Command("vime", build, flags=planned_flags)
     run = session.launch(config, command, lambda: new_plan(config))
+    if config.video:
+        enjoy.main(enjoy.Config(run, episodes=1, video=True))
     print(run / "reward_curve.png")
     return run
 

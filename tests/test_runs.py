@@ -28,7 +28,6 @@ from rlgen.runs import (
     Stopped,
     check_resume,
     load,
-    stop_at_once,
     stop_signals,
     train,
 )
@@ -372,15 +371,6 @@ def test_a_second_signal_ends_the_process():
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_work_of_which_nothing_is_kept_stops_at_once(signum):
-    before = signal.getsignal(signum)
-    with pytest.raises(Stopped) as stop, stop_at_once():
-        os.kill(os.getpid(), signum)
-        signal.pause()
-    assert stop.value.signal == signum and signal.getsignal(signum) == before
 
 
 def test_off_policy_saves_at_the_next_step(tmp_path):
