@@ -224,7 +224,7 @@ def _sac_ant() -> ImitationPreset:
     default = IMITATION_DEFAULTS["sac"]
     return replace(
         default,
-        n_timesteps=200_000,
+        n_timesteps=500_000,
         hyperparams={**default.hyperparams, "ent_coef": "auto_0.01"},
         settings={**default.settings, "gradient_target": 0.3, "statistics": "expert_all"},
     )
