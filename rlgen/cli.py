@@ -267,7 +267,8 @@ def _unknown(text: str, names: Sequence[str]) -> str:
 
 def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None = None) -> int:
     """Parse, run `main`, and give the exit status; what the user can mend is told in one line."""
-    warnings.formatwarning = _one_line
+    told: set[str] = set()
+    warnings.formatwarning = lambda message, *_where, **_source: _warning(message, told)
     try:
         main(parse(config, sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -288,8 +289,13 @@ def run(main: Callable[[C], object], config: type[C], argv: Sequence[str] | None
     return 0
 
 
-def _one_line(message: Warning | str, *_where: object, **_source: object) -> str:
-    return "warning: " + " ".join(COLOUR.sub("", str(message)).split()) + "\n"
+def _warning(message: Warning | str, told: set[str]) -> str:
+    """The line to print; nothing if it is told already, wherever it comes from."""
+    line = "warning: " + " ".join(COLOUR.sub("", str(message)).split()) + "\n"
+    if line in told:
+        return ""
+    told.add(line)
+    return line
 
 
 def _fail(error: Exception, status: int) -> int:

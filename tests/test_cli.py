@@ -138,9 +138,9 @@ def test_a_defect_of_ours_keeps_its_traceback():
         cli.run(raising(RuntimeError("defect")), Flags, [])
 
 
-def test_a_warning_of_a_library_is_one_line_without_its_source():
-    code = "import warnings; from tests.test_cli import Flags, cli; "
-    code += "cli.run(lambda _: warnings.warn('odd\\nsize'), Flags, [])"
+def test_a_warning_of_a_library_is_one_line_without_its_source_and_told_once():
+    code = "import warnings; from tests.test_cli import Flags, cli; warnings.simplefilter('always'); "
+    code += "cli.run(lambda _: [warnings.warn('odd\\nsize') for _ in range(2)], Flags, [])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "warning: odd size\n"
 

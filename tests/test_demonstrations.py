@@ -205,6 +205,14 @@ def test_a_version_that_cannot_be_made_names_the_one_that_fits(tmp_path, env_id,
     env.close()
 
 
+def test_somebodys_own_old_version_is_no_mujoco_task(tmp_path):
+    steps = Episode(np.zeros((4, 2), np.float32), np.zeros((3, 1), np.float32), None, True, False)
+    demonstrations.save(tmp_path / "own.npz", Demonstrations((steps,), "Own-v3", None, "test"))
+    gym.register("Own-v5", "gymnasium.envs.classic_control:PendulumEnv")
+    assert demonstrations.load(tmp_path / "own.npz").env_id == "Own-v3"
+    del gym.registry["Own-v5"]
+
+
 def test_a_size_that_arguments_brought_about_asks_to_leave_them_out():
     states = replace(episode(3), obs=np.zeros((4, 11), np.float32), actions=None)
     env = gym.make("Hopper-v5", exclude_current_positions_from_observation=False)

@@ -72,9 +72,11 @@ def same_task(one: str, other: str) -> bool:
 
 
 def plays_no_more(env_id: str) -> bool:
-    """Whether an id is of a MuJoCo task in a version that gymnasium knows and cannot make: v2 and v3."""
+    """Whether an id is of a MuJoCo task in a version that gymnasium cannot make any more: v1 to v3."""
     name, _, version = env_id.rpartition("-v")
-    return f"{name}-v5" in gym.registry and version in ("1", "2", "3")
+    newest = gym.registry.get(f"{name}-v5")
+    gymnasiums = newest is not None and str(newest.entry_point).startswith("gymnasium.envs.mujoco.")
+    return gymnasiums and version in ("1", "2", "3")
 
 
 def check_sizes(
