@@ -120,9 +120,9 @@ prints them beside the references.
         python -m benchmarks.images --compare logs/images/resnet_vae-cifar10-flow=0_1 \\
             logs/images/resnet_vae-cifar10_1
 
-8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 23 minutes of a core).
+8.  An encoder for few labels (`benchmarks.image_uses --uses pretraining`; 15 minutes of a core).
 
-        python -m benchmarks.images --model conv_vae --data mnist-static --epochs 10
+        python -m benchmarks.images --model conv_vae --data mnist-dynamic --settings latent_size:8 --epochs 10
 
 Hardware of the committed records: 2 vCPU of an AMD EPYC, or one NVIDIA H100; each has its `device`.
 """
