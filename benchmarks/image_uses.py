@@ -4,7 +4,8 @@
 
 RUN is a finished run of `python -m benchmarks.images` on mnist-static or mnist-dynamic. Test images are the
 first so many of a shuffle of dynamic MNIST's, binary as the model's, whose digits are known. Pictures go to
-RUN/uses.png (with --uses, RUN/uses-<use>.png), figures to results/image_uses/<model>-<data>/<use>.json. Bars:
+RUN/uses.png (with --uses, RUN/uses-<use>.png), figures to results/image_uses/<model>-<data>/<use>.json, and
+beside them a copy of the picture. Bars:
 
 - denoising_gain at least 20: percent of the squared error that the better of median and Gaussian filters, of
   the best of several widths, leaves at noise of standard deviation 0.5
@@ -25,6 +26,7 @@ Hardware of the committed records: 2 vCPU of an AMD EPYC.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +45,7 @@ from benchmarks.images.trained import FOLDER, trained
 from benchmarks.images.uses import USES, Digits, Use
 from benchmarks.records import RESULTS, check_results, write_number
 from rlgen import cli, folder
+from rlgen.files import replace_file
 from rlgen.generative.autoencoder import Autoencoder
 from rlgen.generative.likelihood_model import LikelihoodModel
 
@@ -96,6 +99,7 @@ def main(config: Config) -> dict[str, float | str]:
     digits = try_on(model, config)
     sections, figures = [], {}
     for name in names:
+        digits.generator.manual_seed(0)  # a use's figures do not depend on those before it
         use = USES[name](digits)
         sections.append(use.section)
         figures |= use.figures
@@ -105,6 +109,9 @@ def main(config: Config) -> dict[str, float | str]:
     page = config.run / ("-".join(("uses", *config.uses)) + ".png")
     pictures.save_png(page, pictures.page(sections))
     print(f"page: {page}")
+    kept = records_of(plan, config) / f"{page.stem}{seed_of(plan)}.png"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(kept, lambda partial: shutil.copyfile(page, partial))
     return figures
 
 
@@ -147,10 +154,20 @@ def try_on(model: LikelihoodModel, config: Config) -> Digits:
         labels=data.test.labels[rows],
         judge=judge,
         train=data.train,
-        generator=torch.Generator().manual_seed(0),
+        generator=torch.Generator(),
         draws=config.draws,
         steps=config.steps,
     )
+
+
+def records_of(plan: Plan, config: Config) -> Path:
+    """Folder of a run's records."""
+    return config.results / "image_uses" / name_of(plan, 0)
+
+
+def seed_of(plan: Plan) -> str:
+    """What a seed other than 0 adds to a record's name."""
+    return f"-seed={plan['seed']}" if plan["seed"] else ""
 
 
 def record(name: str, use: Use, plan: Plan, config: Config) -> None:
@@ -162,8 +179,7 @@ def record(name: str, use: Use, plan: Plan, config: Config) -> None:
     more = {"data": plan["data_name"], "test_data": DYNAMIC, "images": config.images}
     more |= {"draws": config.draws, "steps": config.steps}
     others_given = [f"{k}={more[k]}" for k in ("images", "draws", "steps") if more[k] != getattr(Config, k)]
-    stem = "-".join([name, *([f"seed={plan['seed']}"] if plan["seed"] else []), *others_given])
-    path = config.results / "image_uses" / name_of(plan, 0) / f"{stem}.json"
+    path = records_of(plan, config) / f"{'-'.join([name + seed_of(plan), *others_given])}.json"
     write_number(path, metric, value, UNITS[metric], **dict(others), **more, seed=plan["seed"])
 
 

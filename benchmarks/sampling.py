@@ -79,11 +79,20 @@ class Config:
 
 
 def trained(name: str, config: Config) -> PixelModel:
-    """The model, from the scratch folder if it is there."""
+    """The model, from the scratch folder if it is there.
+
+    Raises:
+        ValueError: It is there, but damaged.
+    """
     model = MODELS[name]()
     origin = {**asdict(model.config), "train_seconds": config.train_seconds}
     path = config.scratch / f"{name}.pt"
-    kept = torch.load(path, weights_only=True) if path.exists() else {}
+    try:
+        kept = torch.load(path, weights_only=True) if path.exists() else {}
+    except Exception as error:  # torch.load raises whatever a damaged file leads to
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}): delete it to train it again"
+        ) from error
     if kept.get("origin") == origin:
         model.load_state_dict(kept["state"])
         return model

@@ -14,6 +14,8 @@ from rlgen.generative.attention import make_filters
 from rlgen.generative.draw import DRAW, DRAWConfig
 from rlgen.generative.likelihood_model import descend, make_optimizer
 from rlgen.generative.likelihoods import bernoulli_log_prob
+from rlgen.generative.lstm import LSTM, State
+from rlgen.generative.networks import glorot
 from tests.draws import generator
 
 SMALL = DRAWConfig(image_shape=(1, 6, 5), steps=3, latent_size=4, hidden=7, read_size=2, write_size=3)
@@ -105,6 +107,51 @@ def test_the_bound_is_below_the_likelihood_and_meets_its_terms():
     log_prob, kl = model.terms(x, model.features(x), generator())
     assert kl.shape == (8, 3) and (kl > 0).all()
     torch.testing.assert_close(log_prob - kl.sum(1), model.elbo(x, generator()))
+
+
+@pytest.mark.parametrize("config", [SMALL, WHOLE])
+def test_steps_are_those_of_the_equations(config):
+    model: Any = DRAW(config)
+    x = digits()
+    with torch.no_grad():
+        model.canvas.normal_(generator=generator(1))
+    image, noise = x.float(), torch.randn(3, 8, 4, generator=generator())
+    canvas, encoder, decoder = (
+        model.canvas.expand(8, -1, -1, -1),
+        model.encoder.start(8),
+        model.decoder.start(8),
+    )
+    codes: list[torch.Tensor] = []
+    for t in range(3):
+        error, h = image - canvas.sigmoid(), decoder.h
+        if config.read_size:
+            grid = make_filters(model.read.grid(h), 2, 6, 5)
+            patches = torch.cat([grid.read(image), grid.read(error)], 1)
+            seen = model.read.patches(patches.flatten(1))
+        else:
+            seen = model.read.image(image.flatten(1)) + model.read.error(error.flatten(1))
+        encoder = model.encoder(seen + model.feedback(h), encoder)
+        mean, log_sigma = model.posterior(encoder.h).chunk(2, 1)
+        codes.append(mean + log_sigma.exp() * noise[t])
+        decoder = model.decoder(model.inputs(codes[-1]), decoder)
+        canvas = canvas + model.write(decoder.h)
+    found = model.encode(x, generator())
+    torch.testing.assert_close(found, torch.cat(codes, 1))
+    torch.testing.assert_close(model.outputs(found), canvas)
+
+
+def test_a_cell_is_an_lstm():
+    cell, oracle = LSTM(5, glorot(generator(1))), torch.nn.LSTMCell(20, 5)
+    order = torch.arange(20).view(4, 5)[[0, 1, 3, 2]].flatten()  # torch has i, f, g, o
+    with torch.no_grad():
+        oracle.weight_ih.copy_(torch.eye(20)[order])
+        oracle.weight_hh.copy_(cell.gates.weight[order])
+        oracle.bias_ih.copy_(cell.gates.bias[order])
+        oracle.bias_hh.zero_()
+    inputs, h, c = (torch.randn(3, n, generator=generator(n)) for n in (20, 5, 6))
+    state = cell(inputs, State(h, c[:, :5]))
+    for mine, theirs in zip(state, oracle(inputs, (h, c[:, :5])), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_every_step_has_noise_of_its_own():

@@ -18,6 +18,7 @@ from benchmarks.images.restorations import Subject, complete
 from benchmarks.images.uses import psnr
 from rlgen import cli
 from rlgen.folder import seal
+from rlgen.generative.evidence import Evidence, noisy
 from rlgen.generative.pixelcnn import PIXELCNN_MNIST, PixelCNN
 from rlgen.generative.vae import VAE, VAE_MNIST
 from tests import image_files as make
@@ -71,6 +72,26 @@ def test_whatever_is_known_stays_and_the_rest_is_drawn(model):
     assert 0.1 < (found.completed != x)[~known].float().mean() < 0.9
 
 
+def test_the_mean_is_of_several_draws():
+    model = VAE(replace(VAE_MNIST, hidden=(8,), latent_size=3))
+
+    def subject() -> Subject:
+        g = torch.Generator().manual_seed(0)
+        return Subject(model=model, x=torch.zeros(4, 1, 28, 28), generator=g, draws=3, steps=2)
+
+    y = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+
+    def see(part: slice) -> Evidence:
+        return noisy(y[part], 0.5)
+
+    guess = (y > 0.5).to(torch.uint8)
+    first, mean = subject().mean_restored(see, guess)
+    one_by_one = subject()
+    draws = [one_by_one.restored(see, guess) for _ in range(3)]
+    assert not torch.equal(draws[0], draws[1]) and torch.equal(first, draws[0])
+    torch.testing.assert_close(mean, torch.stack(draws).mean(0))
+
+
 def test_the_ratio_of_a_known_error():
     x = torch.zeros(2, 1, 4, 4)
     assert psnr(x + 0.1, x) == pytest.approx(20)
@@ -106,10 +127,13 @@ def test_uses_of_a_run_end_in_records_and_a_page(folder, model, capsys):
     assert record["metric"] == "inpainting_accuracy" and record["images"] == 12
     assert f"inpainting_accuracy: {record['value']:.4g}\n" in told
     assert iio.imread(place / "uses.png").shape[1] > 300
+    assert path.with_name("uses.png").read_bytes() == (place / "uses.png").read_bytes()
     if model != "pixelcnn":
         error, other = found["denoising_squared_error"], found["denoising_squared_error_filter"]
         assert isinstance(error, float) and isinstance(other, float)
         assert found["denoising_gain"] == pytest.approx(100 * (1 - error / other))
+    alone = Config(place, uses=("inpainting",), images=12, draws=2, steps=3, results=folder / "results")
+    assert main(alone).items() <= found.items()
 
 
 def test_uses_can_be_chosen_and_a_model_has_its_own(folder, capsys):

@@ -157,6 +157,16 @@ def test_pictures_without_labels(folder, model):
         (["--model", "improved_gan", "--data", "mnist", "--settings", "n_classes:1"], "set by the data"),
         (["--model", "dcgan", "--data", "mnist", "--settings", "pixel_scale:0"], "pixel_scale is 0"),
         (["--model", "vae", "--data", "mnist-static", "--settings", "hidden:[]"], "hidden is empty"),
+        (["--model", "vae_iaf", "--data", "mnist-static", "--settings", "latent_size:1"], "latent_size is 1"),
+        (
+            ["--model", "vae_iaf", "--data", "mnist-static", "--settings", "flow_hidden:[]"],
+            "flow_hidden []",
+        ),
+        (["--model", "vae", "--data", "mnist-static", "--settings", "average_decay:1"], "average_decay is 1"),
+        (
+            ["--model", "pixelcnn", "--data", "mnist-static", "--settings", "first_kernel:4"],
+            "first_kernel is 4",
+        ),
         (["--model", "pixelcnn", "--data", "mnist", "--settings", "first_kernel:1"], "does not fit"),
         (["--model", "resnet_vae", "--data", "mnist", "--settings", "latent_channels:0"], "does not fit"),
         (["--model", "dcgan", "--data", "mnist", "--epochs", "0"], "at least 1"),

@@ -195,6 +195,17 @@ def test_runs_are_compared_image_by_image(place, capsys):
     assert "_gain_nats: " in capsys.readouterr().out
 
 
+def test_a_gain_of_other_seeds_has_a_record_of_its_own(place, capsys):
+    for seed in "02":
+        args = ("mnist-static", "--n-samples", "2", "--seed", seed)
+        compare([run(*flags(model, *args)) for model in ("vae", "vae_iaf")], Path("results"))
+    names = {path.name.partition("-seeds")[2] for path in Path("results").rglob("gain_over_*.json")}
+    assert names == {"", "=2_2.json"}
+    capsys.readouterr()
+    main(cli.parse(Options, ["--table", "--results", "results"]))
+    assert "_gain_nats_seeds_2_2: " in capsys.readouterr().out
+
+
 def test_an_exact_likelihood_is_compared_with_an_estimate_of_any_number_of_samples(place):
     runs = [run(*flags("pixelcnn", "mnist-static")), run(*flags("vae", "mnist-static", "--n-samples", "2"))]
     assert compare(runs, Path("results")).value != 0

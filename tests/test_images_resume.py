@@ -227,6 +227,23 @@ def test_a_signal_in_the_last_batch_leaves_the_end_to_the_resumed_run(folder, mo
         check_same(whole, broken)
 
 
+def test_a_signal_after_the_last_batch_is_heeded_too(folder, monkeypatch):
+    leave = Task.leave_epoch
+
+    def terminated(task: Task) -> None:
+        if task.steps_done == task.steps:
+            signal.raise_signal(signal.SIGTERM)
+        leave(task)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(Task, "leave_epoch", terminated)
+        run(*flags("dcgan"))
+    assert stop.value.code == 143 and not list((folder / "results").rglob("*.json"))
+    (broken,) = (folder / "logs" / "images").iterdir()
+    run("--resume", str(broken), "--results", "results")
+    assert list((folder / "results").rglob("seed0.json"))
+
+
 def test_only_what_agrees_with_the_run_is_taken(folder, capsys):
     place = str(run(*flags("dcgan", "--stop-after", "1e-9")))
     for more, message in {

@@ -170,7 +170,7 @@ def test_unknown_layers_are_refused():
         PixelCNN(PixelCNNConfig(layer="lstm"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="layer is 'column': choose one of row, diagonal"):
         PixelRNN(PixelRNNConfig(layer="column"))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="choose odd numbers"):
+    with pytest.raises(ValueError, match="kernel is 2: choose an odd one"):
         PixelCNN(PixelCNNConfig(kernel=2))
 
 

@@ -18,6 +18,7 @@ CASES: dict[str, Pixels] = {
     "bernoulli": BernoulliPixels(2),
     "categorical": CategoricalPixels(2, 3),
     "mixture": LogisticMixturePixels(2, 3, 2),
+    "logistic": LogisticMixturePixels(2, 3, 1),
 }
 cases = pytest.mark.parametrize("pixels", CASES.values(), ids=CASES)
 
@@ -74,6 +75,14 @@ def test_outputs_that_move_a_little_change_draws_of_a_small_margin_alone(kind, m
     assert draw.margin.min() >= 0 and draw.margin.mean() > 10 * draw.margin[changed].mean()
 
 
+def test_any_of_many_components_is_drawn():
+    pixels = LogisticMixturePixels(1, 4, 300)
+    logits, mean, log_scale = torch.zeros(300), torch.full((300,), -5.0), torch.full((300,), -7.0)
+    logits[299], mean[299] = 50.0, 5.0
+    outputs = torch.stack([logits, mean, log_scale], 1).view(1, -1)
+    assert pixels.draw(outputs, torch.full((1, 2), 0.5, dtype=torch.float64)).levels.item() == 3
+
+
 def test_a_draw_is_the_inverse_of_the_distribution_function():
     u = torch.tensor([[0.1], [0.29], [0.31], [0.79], [0.81]], dtype=torch.float64)
     logits = torch.tensor([0.3, 0.5, 0.2]).log().expand(5, -1)
@@ -87,6 +96,8 @@ def test_a_draw_is_the_inverse_of_the_distribution_function():
 def test_the_kind_follows_from_levels_and_components():
     assert type(make_pixels(1, 2)) is BernoulliPixels
     assert type(make_pixels(3, 256)) is CategoricalPixels
+    with pytest.raises(ValueError, match="components is -1: choose 1 or more, or 0"):
+        make_pixels(1, 2, -1)
     mixture = make_pixels(3, 256, 10)
     assert type(mixture) is LogisticMixturePixels
     assert (mixture.n_outputs, mixture.n_uniforms, mixture.groups) == (100, 4, 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from rlgen.generative.resnet_vae import RESNET_VAE_CIFAR10, ResNetVAE, ResNetVAEConfig
 from tests.draws import generator
@@ -72,10 +73,29 @@ def test_codes_are_in_units_of_the_prior_top_level_first():
     torch.testing.assert_close(model.outputs(z), oracle)
 
 
+def test_the_way_up_gives_each_level_its_own_part_and_the_way_down_adds_to_what_it_has():
+    model, x = make(), images()
+    lower, top = model.levels
+    h = model.first(2 * x.float() - 1)
+    outputs = lower.up_first(F.elu(h))
+    sizes = sum(lower.below_sizes)
+    above = h + 0.1 * lower.up_second(F.elu(outputs[:, sizes:]))
+    torch.testing.assert_close(model.features(x), (top.up_first(F.elu(above)), outputs[:, :sizes]))
+    z = torch.randn(5, 3, 2, 2, generator=generator(1))
+    parts = lower.above(h)
+    down = h + 0.1 * lower.down_second(F.elu(torch.cat([z, parts.h], 1)))
+    torch.testing.assert_close(lower.down(h, parts, z), down)
+
+
 def test_there_is_a_divergence_for_each_map():
     model = make()
     _, kl = model.terms(images(), model.features(images()), generator())
     assert kl.shape == (5, 2 * 3)
+
+
+def test_a_flow_without_layers_is_refused():
+    with pytest.raises(ValueError, match="flow_layers is 0: give the flow's networks 1 or more"):
+        ResNetVAE(replace(SMALL, flow_layers=0))
 
 
 def test_odd_images_are_refused():

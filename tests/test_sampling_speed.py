@@ -64,6 +64,9 @@ def test_a_trained_model_is_kept_and_one_of_other_settings_is_not(monkeypatch, t
         model = sampling.trained("pixelcnn", settings)
         assert len(calls) == n and model.config == changed
     assert calls[0] == (2, 1, 4, 5)
+    (tmp_path / "pixelcnn.pt").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=r"pixelcnn.pt cannot be read .*: delete it to train it again"):
+        sampling.trained("pixelcnn", settings)
 
 
 class _Data:

@@ -65,7 +65,9 @@ def log_likelihoods(run: Path) -> np.ndarray:
 def record(estimate: Estimate, plans: Sequence[Plan], metric: str, results: Path) -> None:
     """Write and print a gain."""
     names = [name_of(plan, 0) for plan in plans]
-    path = results / "images" / names[1] / f"gain_over_{names[0]}.json"
+    seeds = [plan["seed"] for plan in plans]
+    stem = f"gain_over_{names[0]}" + (f"-seeds={seeds[0]}_{seeds[1]}" if any(seeds) else "")
+    path = results / "images" / names[1] / f"{stem}.json"
     unit = "nats an image" if metric == "gain_nats" else "bits for each value"
     more = {
         "low": estimate.low,
@@ -74,7 +76,7 @@ def record(estimate: Estimate, plans: Sequence[Plan], metric: str, results: Path
         "over": names[0],
         "data": plans[0]["data_name"],
         "n_samples": [plan["n_samples"] for plan in plans],
-        "seeds": [plan["seed"] for plan in plans],
+        "seeds": seeds,
     }
     write_number(path, metric, estimate.value, unit, **more)
     print(f"{metric}: {estimate}\nrecord: {path}")

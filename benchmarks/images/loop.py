@@ -55,7 +55,7 @@ def train(loops: Sequence[Loop]) -> dict[Loop, ValueError]:
                     del going[loop]
                 elif k == 0:
                     loop.lines.tell(silent=loop.bar)
-    if stop.signum and not all(loop.ended for loop in loops if loop not in failed):
+    if stop.signum:  # what came after the last batch, too: a resumed run has its figures made
         raise Stopped(stop.signum)
     for loop in loops:
         if loop.stream:

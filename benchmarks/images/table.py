@@ -101,6 +101,7 @@ def show(results: Path) -> None:
         for path in sorted(place.glob("gain_over_*.json")):
             gain = json.loads(path.read_text())
             name = f"{_stem(place.name)}_over_{_stem(gain['over'])}_{gain['metric']}"
+            name += "_seeds_{}_{}".format(*gain["seeds"]) if any(gain["seeds"]) else ""
             _tell(name, f"{gain['value']:.3g} [{gain['low']:.3g}, {gain['high']:.3g}]")
         for path in sorted(place.glob("ensemble.json")):
             record = json.loads(path.read_text())

@@ -106,7 +106,7 @@ def pretraining(digits: Digits) -> Use:
     for seed in range(DRAWS_OF_LABELS):
         chosen = labelled(labels, LABELS_PER_CLASS, seed)
         chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]  # classes mixed, for folds
-        generator = torch.Generator().manual_seed(seed)  # not the uses' own: some may have run before
+        generator = torch.Generator().manual_seed(seed)
         shades = torch.from_numpy(train.images[chosen]).permute(0, 3, 1, 2)
         few, many = (binarize(shades, generator), shades), (digits.x, digits.shades)
         kinds = [

@@ -65,7 +65,7 @@ class LikelihoodModel(nn.Module):
         config: Settings.
 
     Raises:
-        ValueError: Levels other than 2 to 256, or an unknown optimizer.
+        ValueError: Levels other than 2 to 256, an unknown optimizer, or a decay of averages from 1 on.
     """
 
     exact = False
@@ -79,6 +79,10 @@ class LikelihoodModel(nn.Module):
             raise ValueError(
                 f"optimizer is {config.optimizer!r}: choose one of {', '.join(sorted(OPTIMIZERS))}"
             )
+        if not 0 <= config.average_decay < 1:
+            raise ValueError(
+                f"average_decay is {config.average_decay}: choose one below 1, or 0 for no averages"
+            )
         self.config = config
 
     @property
@@ -90,7 +94,8 @@ class LikelihoodModel(nn.Module):
         """The images (B, C, H, W), if they fit the model.
 
         Raises:
-            ValueError: They do not.
+            ValueError: They do not. Levels that there are not are told on the CPU alone: on a GPU apply
+                `from_bytes` without being asked to.
         """
         shape, levels = tuple(self.config.image_shape), self.config.levels
         if tuple(x.shape[1:]) != shape or x.dtype != torch.uint8:

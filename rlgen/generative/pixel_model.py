@@ -38,6 +38,9 @@ class PixelModel(LikelihoodModel):
 
     Args:
         config: Settings.
+
+    Raises:
+        ValueError: An even kernel, or fewer than no components.
     """
 
     exact = True
@@ -46,6 +49,9 @@ class PixelModel(LikelihoodModel):
 
     def __init__(self, config: PixelConfig) -> None:
         super().__init__(config)
+        for name in ("first_kernel", "kernel"):
+            if getattr(config, name, 1) % 2 == 0:
+                raise ValueError(f"{name} is {getattr(config, name)}: choose an odd one, which has a middle")
         self.pixels = make_pixels(config.image_shape[0], config.levels, config.components)
 
     def outputs(self, x: Tensor) -> Tensor:

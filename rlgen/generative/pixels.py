@@ -84,7 +84,8 @@ class CategoricalPixels(Pixels):
     def draw(self, outputs: Tensor, u: Tensor) -> Draw:
         """See the base class."""
         logits = outputs.double().unflatten(1, (self.channels, self.levels))  # (N, C, L)
-        return Draw(*_draw_category(logits, u))
+        level, margin = _draw_category(logits, u)
+        return Draw(level.to(torch.uint8), margin)
 
 
 class LogisticMixturePixels(Pixels):
@@ -137,8 +138,8 @@ class LogisticMixturePixels(Pixels):
     def draw(self, outputs: Tensor, u: Tensor) -> Draw:
         """See the base class."""
         logits, mean, log_scale, mixing = self._split(outputs.double())
-        component, margin = _draw_category(logits, u[:, 0])  # (N,)
-        rows, k = torch.arange(len(u), device=u.device), component.long()
+        k, margin = _draw_category(logits, u[:, 0])  # (N,)
+        rows = torch.arange(len(u), device=u.device)
         mean, scale, mixing = mean[rows, k], log_scale[rows, k].exp(), mixing[rows, k].unsqueeze(1)
         noise = scale * u[:, 1:].logit(eps=1e-12)  # (N, C)
         step = 2 / (self.levels - 1)
@@ -154,7 +155,13 @@ class LogisticMixturePixels(Pixels):
 
 
 def make_pixels(channels: int, levels: int, components: int = 0) -> Pixels:
-    """A mixture of so many logistics, or if there are none, a probability for each level."""
+    """A mixture of so many logistics, or if there are none, a probability for each level.
+
+    Raises:
+        ValueError: Fewer than none.
+    """
+    if components < 0:
+        raise ValueError(f"components is {components}: choose 1 or more, or 0 for a probability a level")
     if components:
         return LogisticMixturePixels(channels, levels, components)
     return BernoulliPixels(channels) if levels == 2 else CategoricalPixels(channels, levels)
@@ -163,4 +170,5 @@ def make_pixels(channels: int, levels: int, components: int = 0) -> Pixels:
 def _draw_category(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Categories (...,) of logits (..., L) and uniforms (...,), and how far u is from another one."""
     gap = logits.softmax(-1).cumsum(-1)[..., :-1] - u.unsqueeze(-1)
-    return (gap <= 0).sum(-1).to(torch.uint8), gap.abs().amin(-1)
+    margin = F.pad(gap.abs(), (0, 1), value=torch.inf).amin(-1)  # of one category there is no other
+    return (gap <= 0).sum(-1), margin

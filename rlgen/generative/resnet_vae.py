@@ -178,7 +178,7 @@ class ResNetVAE(Autoencoder):
         seed: Of the first parameters.
 
     Raises:
-        ValueError: Images whose height or width is odd.
+        ValueError: Images whose height or width is odd, or a flow without hidden layers.
 
     References:
         Kingma et al. 2016 (arXiv 1606.04934), section 5.2 and appendix C; github.com/openai/iaf.
@@ -189,6 +189,8 @@ class ResNetVAE(Autoencoder):
     def __init__(self, config: ResNetVAEConfig | None = None, *, seed: int = 0) -> None:
         config = config or ResNetVAEConfig()
         channels, height, width = config.image_shape
+        if config.flow and config.flow_layers < 1:
+            raise ValueError(f"flow_layers is {config.flow_layers}: give the flow's networks 1 or more")
         if height % 2 or width % 2:
             raise ValueError(f"images are {height} x {width}: crop or pad them to even numbers")
         self.latent_shape = (config.latent_channels, height // 2, width // 2)

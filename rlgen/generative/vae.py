@@ -80,7 +80,7 @@ class VAE(Autoencoder):
         seed: Of the first parameters.
 
     Raises:
-        ValueError: An unknown network, or no hidden units.
+        ValueError: An unknown network, no hidden units, or a flow of a code of one number.
 
     References:
         Kingma and Welling 2013 (arXiv 1312.6114), section 3; Kingma et al. 2016 (arXiv 1606.04934),
@@ -96,6 +96,11 @@ class VAE(Autoencoder):
             raise ValueError(f"network is {config.network!r}: choose one of {', '.join(NETWORKS)}")
         if not config.hidden:
             raise ValueError("hidden is empty: give the encoder a linear layer at least, such as (400,)")
+        if config.flow and (config.latent_size < 2 or not config.flow_hidden):
+            raise ValueError(
+                f"flow has {config.flow} steps, latent_size is {config.latent_size} and flow_hidden "
+                f"{list(config.flow_hidden)}: give a flow a code of 2 numbers and a hidden layer at least"
+            )
         generator = torch.Generator().manual_seed(seed)
         make_encoder, make_decoder = NETWORKS[config.network]
         self.encoder = make_encoder(config, generator)
