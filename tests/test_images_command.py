@@ -164,6 +164,16 @@ def test_pictures_without_labels(folder, model):
         ),
         (["--model", "vae", "--data", "mnist-static", "--settings", "average_decay:1"], "average_decay is 1"),
         (
+            ["--model", "improved_gan", "--data", "mnist", "--settings", "objective:l3"],
+            "objective is 'l3': choose one of l1, l2, minimax",
+        ),
+        (["--model", "dcgan", "--data", "mnist", "--settings", "minibatch_dims:0"], "minibatch_dims"),
+        (["--model", "infogan", "--data", "mnist", "--settings", "posterior_hidden:0"], "posterior_hidden"),
+        (
+            ["--model", "infogan", "--data", "mnist", "--settings", "categorical:[]", "continuous:0"],
+            "give InfoGAN a code",
+        ),
+        (
             ["--model", "pixelcnn", "--data", "mnist-static", "--settings", "first_kernel:4"],
             "first_kernel is 4",
         ),
@@ -181,6 +191,13 @@ def test_what_cannot_work_is_one_line_and_status_2(folder, argv, message, capsys
     (folder / "binarized_mnist.npz").write_bytes(make.npz(make.tables("mnist-static")))
     assert message in fail(capsys, *argv)
     assert not (folder / "logs").exists() and not (folder / "results").exists()
+
+
+def test_a_place_where_no_classifier_can_be_kept_is_told_before_training(folder, capsys):
+    (folder / "logs").write_text("no folder")
+    err = fail(capsys, "--model", "dcgan", "--data", "mnist", "--log-folder", "elsewhere")
+    assert "logs/images/classifiers, where the classifier that judges samples is kept" in err
+    assert not (folder / "elsewhere").exists()
 
 
 def test_a_place_for_records_that_cannot_be_is_told_before_the_training(folder, capsys):

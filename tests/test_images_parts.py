@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.images import album
 from benchmarks.images.codes import accuracy, best_assignment
-from benchmarks.images.plan import override
+from benchmarks.images.data.dataset import ImageData, Split
+from benchmarks.images.plan import check_data, override
 from benchmarks.images.semi_supervised import average, error
 from benchmarks.images.task import permutations
 from rlgen.generative.improved_gan import IMPROVED_GAN_CIFAR10
@@ -49,3 +50,12 @@ def test_settings_take_the_type_of_the_preset():
 @pytest.mark.parametrize(("seconds", "text"), [(9.6, "10 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_class_of_which_all_images_are_held_out_is_told():
+    images = np.zeros((4, 2, 2, 1), np.uint8)
+    train, test = Split(images, np.array([0, 0, 1, 1])), Split(images[:2], np.array([0, 2]))
+    data = ImageData("folder-x", train, test, None, ("a", "b", "z"), ())
+    with pytest.raises(ValueError, match="class z of folder-x has no training images: give it more"):
+        check_data("improved_gan", data)
+    check_data("dcgan", data)

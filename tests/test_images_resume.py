@@ -107,16 +107,16 @@ def test_one_that_diverges_does_not_stop_the_others(folder, capsys, monkeypatch)
     measure = SemiSupervisedTask.measure
 
     def diverges(task: SemiSupervisedTask) -> dict[str, float]:
-        if task.plan["seed"] == 1:
+        if task.plan["seed"] < 3:
             raise ValueError("training has diverged")
         return measure(task)
 
     monkeypatch.setattr(SemiSupervisedTask, "measure", diverges)
-    err = fail(capsys, *flags("improved_gan", "--seeds", "1", "3"))
-    bad, good = sorted((folder / "logs" / "images").iterdir())[1:]
-    assert bad.name in err and "training has diverged" in err
+    err = fail(capsys, *flags("improved_gan", "--seeds", "1", "2", "3"))
+    *bad, good = sorted((folder / "logs" / "images").iterdir())[1:]
+    assert all(f"{run.name}: training has diverged" in err for run in bad)
     check_same(alone, good)
-    assert not (bad / "final").exists()
+    assert not any((run / "final").exists() for run in bad)
 
 
 def test_a_signal_leaves_all_where_they_are(folder, monkeypatch):
@@ -195,14 +195,14 @@ def check_killed_and_terminated(folder: Path, argv: list[str]) -> None:
     process = start(folder, *argv)
     wait_for_checkpoint(process, broken, 0)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 143 and "stopping at the end of this batch" in err
     assert f"--resume logs/images/{broken.name}" in out and not (broken / "final").exists()
     (*_, last) = checkpoint_folders(broken)
     process = start(folder, "--resume", str(broken))
     wait_for_checkpoint(process, broken, int(last.name[5:]))
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert not (broken / "final").exists() and len(checkpoint_folders(broken)) in (1, 2, 3)
     run("--resume", str(broken), "--results", "results")
     check_same(whole, broken)

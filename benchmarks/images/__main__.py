@@ -11,7 +11,8 @@
 Data is read from --data-dir or RLGEN_DATA. A run is kept in images/NAME_K below --log-folder: config.json,
 progress.csv, tensorboard/, samples/, checkpoints/, final/, and in the end page.png and film.gif. Its figure
 is recorded as results/images/NAME/seed<k>.json, NAME being <model>-<data>[-<labels>] and what differs from
-the published settings. On the CPU a resumed run is the uninterrupted one, bit for bit.
+the published settings. On the CPU a resumed run is the uninterrupted one, bit for bit. Classifiers that judge
+samples are kept in logs/images/classifiers, wherever the runs are.
 
 The figures and their commands; on CPUs one run a core, each of one thread (OMP_NUM_THREADS=1). --table
 prints them beside the references.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from benchmarks.images.data.dataset import ImageData
 from benchmarks.images.loop import Loop, device_name, frames, train
 from benchmarks.images.plan import Plan
 from benchmarks.images.task import Report, Task
+from benchmarks.images.trained import FOLDER
 from benchmarks.records import check_results, write_number
 from rlgen import folder
 from rlgen.files import replace_file
@@ -57,13 +59,15 @@ def _launch(options: Options, locks: ExitStack) -> list[Path]:
     if len(adversarial) > 1:
         raise ValueError("--resume of adversarial models and of others: go on with them one after the other")
     # TF32 is fast, but its errors of 1e-3 would show in nats, in exact sampling and in what is compared.
-    # Not in matrix products either: in 2 of 10 runs of Improved GAN on MNIST the generator then collapsed.
+    # Not in matrix products either: with it generators of Improved GAN on MNIST collapsed at times.
     torch.backends.cudnn.allow_tf32 = adversarial == {True}
     bar = options.progress and sys.stdout.isatty() and len(begun) == 1
     loops = []
     for run, plan, data, checkpoint in begun:
         task = models.build(plan, data)
         check_results(options.results)
+        if plan["model"] in plans.JUDGED:
+            check_classifiers()
         if run is None:
             run = folder.new_run(options.log_folder, KIND, plans.name_of(plan, len(data.classes)))
             locks.enter_context(folder.held(run))
@@ -85,9 +89,24 @@ def _launch(options: Options, locks: ExitStack) -> list[Path]:
     else:
         torch.backends.cudnn.allow_tf32 = False
         failed |= _finish_all([loop for loop in loops if loop not in failed], options.results)
-    for loop, error in failed.items():
-        raise ValueError(f"{loop.run}: {error}" if len(loops) > 1 else str(error)) from error
+    if failed:
+        told = (f"{loop.run}: {error}" if len(loops) > 1 else str(error) for loop, error in failed.items())
+        raise ValueError("; ".join(told))
     return [loop.run for loop in loops]
+
+
+def check_classifiers() -> None:
+    """Look whether networks that judge samples can be kept, before the training of what they judge.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    place = next(place for place in (FOLDER, *FOLDER.parents) if place.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise ValueError(
+            f"{FOLDER}, where the classifier that judges samples is kept, cannot be written to, because of "
+            f"{place}: start in another folder"
+        )
 
 
 def _further(loops: Sequence[Loop]) -> str:
@@ -151,7 +170,7 @@ def _announce(run: Path, plan: Plan, task: Task, checkpoint: Path | None) -> Non
     print(f"preset: {plan['preset']}{', but' + changed if changed else ''}")
     config = plan["config"]
     print("settings: " + " ".join(f"{name}:{value}" for name, value in config.items()))
-    if config["constant_epochs"] >= config["epochs"]:
+    if config["constant_epochs"] >= config["epochs"] > 1:
         print(f"rates never fall: they would with --settings constant_epochs:K, K below {config['epochs']}")
     parameters = sum(parameter.numel() for parameter in task.model.parameters() if parameter.requires_grad)
     print(

@@ -50,7 +50,7 @@ LONGEST_NAME = 200
 SHARES = ("input_dropout", "label_smoothing")
 """Settings below 1."""
 AT_LEAST_ONE = (
-    *("noise_size", "batches_per_epoch", "generator_steps", "kernel"),
+    *("noise_size", "batches_per_epoch", "generator_steps", "kernel", "minibatch_dims", "posterior_hidden"),
     *("latent_size", "latent_channels", "channels", "hidden", "depth", "width", "head"),
 )
 LEAST = {**dict.fromkeys(AT_LEAST_ONE, 1), "first_kernel": 3}
@@ -95,13 +95,20 @@ def check_data(model: str, data: ImageData) -> None:
     """Refuse data that the model cannot learn from.
 
     Raises:
-        ValueError: No labels where they are needed, or hardly any test images.
+        ValueError: No labels where they are needed, a class without images, or hardly any test images.
     """
     if model in SEMI_SUPERVISED and data.train.labels is None:
         raise ValueError(
             f"{data.name} has no labels, and {model} learns from some: pass other --data, or put the "
             "pictures into sub-folders, one a class"
         )
+    if model in SEMI_SUPERVISED and data.train.labels is not None:
+        counts = np.bincount(data.train.labels, minlength=len(data.classes))
+        if not counts.all():
+            raise ValueError(
+                f"class {data.classes[counts.argmin()]} of {data.name} has no training images: give it more "
+                "pictures, or sort all into train/ and test/ yourself"
+            )
     if data.drawn_anew and model in ADVERSARIAL:
         raise ValueError(f"{data.name} is for models with a likelihood: pass --data mnist for {model}")
     if len(data.test) < 2:

@@ -148,7 +148,10 @@ class AdversarialModel(nn.Module):
         return uniform(n, self.config.code_size, generator=generator, low=-1.0, device=self.device)
 
     def render(self, z: Tensor) -> Tensor:
-        """Codes (B, Z) -> images (B, C, H, W) as in training, by the statistics of the batch itself."""
+        """Codes (B, Z) -> images (B, C, H, W) as in training.
+
+        By the statistics of the batch itself, or under virtual batch normalisation of the reference codes.
+        """
         if not self.virtual:
             return self.generator(z)
         return self.generator(torch.cat([self.reference, z]), len(self.reference))

@@ -187,6 +187,13 @@ def historical_penalty(parameters: Iterable[Tensor], averages: Iterable[Tensor])
 
     It damps the two players' circling around their equilibrium. `ParameterAverage` keeps the means.
 
+    Args:
+        parameters: A player's, of any shapes.
+        averages: Their means over the steps so far, of the same shapes in the same order.
+
+    Returns:
+        A scalar, differentiable in the parameters.
+
     References:
         Salimans et al. 2016 (arXiv 1606.03498), 3.3; in none of the published scripts.
     """

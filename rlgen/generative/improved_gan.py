@@ -19,6 +19,8 @@ from rlgen.generative.noise import uniform
 from rlgen.generative.normalization import BatchNorm
 from rlgen.generative.weight_norm import WeightNormConvTranspose2d
 
+OBJECTIVES = ("l1", "l2", "minimax")
+
 
 @dataclass(frozen=True)
 class ImprovedGANConfig(AdversarialConfig):
@@ -128,7 +130,7 @@ class ImprovedGAN(AdversarialModel):
 
     Raises:
         ValueError: Images or settings that do not suit the network, pixels in another range than its
-            generator's; an unknown network.
+            generator's; an unknown network or objective.
 
     References:
         Salimans et al. 2016 (arXiv 1606.03498); github.com/openai/improved-gan.
@@ -143,6 +145,8 @@ class ImprovedGAN(AdversarialModel):
         generator = torch.Generator().manual_seed(seed)
         if config.network not in NETWORKS:
             raise ValueError(f"network is {config.network!r}: choose one of {', '.join(NETWORKS)}")
+        if config.objective not in OBJECTIVES:
+            raise ValueError(f"objective is {config.objective!r}: choose one of {', '.join(OBJECTIVES)}")
         make_generator, make_classifier, squash, foreign = NETWORKS[config.network]
         check_range(config, squash)
         for name in foreign:

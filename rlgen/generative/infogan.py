@@ -161,6 +161,8 @@ class InfoGAN(AdversarialModel):
         config = config or InfoGANConfig()
         super().__init__(config)
         check_range(config, "sigmoid")
+        if not config.categorical and not config.continuous:
+            raise ValueError("categorical is empty and continuous is 0: give InfoGAN a code to tell of")
         generator = torch.Generator().manual_seed(seed)
         fill = normal(config.init_std, generator)
         self.generator = ImageGenerator(

@@ -25,6 +25,9 @@ class MinibatchDiscrimination(DataDependent):
         dims: D of each kernel.
         generator: Draws theta from N(0, 0.05^2).
 
+    Raises:
+        ValueError: No kernels, or kernels without dimensions.
+
     References:
         Salimans et al. 2016 (arXiv 1606.03498), 3.2.
     """
@@ -33,6 +36,8 @@ class MinibatchDiscrimination(DataDependent):
         self, features: int, kernels: int = 100, dims: int = 5, *, generator: torch.Generator
     ) -> None:
         super().__init__()
+        if kernels < 1 or dims < 1:
+            raise ValueError(f"{kernels} kernels of {dims} dimensions: give at least one of each")
         self.kernels, self.out_features = kernels, features + kernels
         self.theta = nn.Parameter(0.05 * torch.randn(kernels * dims, features, generator=generator))
         self.log_scale = nn.Parameter(torch.zeros(kernels, dims))

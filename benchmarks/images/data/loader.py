@@ -121,9 +121,9 @@ def _roots(folder: str | Path | None, name: str) -> list[Path]:
     with _reachable(root):
         there = root.is_dir()
     if not there:
+        why = "not a folder" if root.exists() else "no such folder"
         raise ValueError(
-            f"{root}: no such folder: pass --data-dir DIR or set RLGEN_DATA to one that is there"
-            f"{_wanted(name)}"
+            f"{root}: {why}: pass --data-dir DIR or set RLGEN_DATA to one that is there{_wanted(name)}"
         )
     return [root, root / "data", *places]
 
