@@ -54,7 +54,7 @@ def load(
             )
         env_id = _environment(found, env_id)
         if found and not same_env(found, env_id):
-            warnings.warn(f"{path}: demonstrations of {found} are taken for {env_id}", stacklevel=2)
+            warnings.warn(f"demonstrations of {found} are taken for {env_id}", stacklevel=2)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return Demonstrations(
