@@ -110,7 +110,6 @@ def main(config: Config) -> dict[str, float | str]:
     pictures.save_png(page, pictures.page(sections))
     print(f"page: {page}")
     kept = records_of(plan, config) / f"{page.stem}{seed_of(plan)}.png"
-    kept.parent.mkdir(parents=True, exist_ok=True)
     replace_file(kept, lambda partial: shutil.copyfile(page, partial))
     return figures
 
